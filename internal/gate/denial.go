@@ -1,0 +1,109 @@
+package gate
+
+import (
+	"errors"
+	"time"
+)
+
+// Kind is a class of refusals that clients see alike. The list is closed and only appended to.
+type Kind uint8
+
+// The kinds.
+const (
+	KindInternal           Kind = iota // 500
+	KindBadRequest                     // 400, RFC 6750 invalid_request where a challenge is sent
+	KindUnauthenticated                // 401 without an error code: no credentials were sent
+	KindInvalidToken                   // 401 invalid_token
+	KindInsufficientScope              // 403 insufficient_scope
+	KindForbidden                      // 403
+	KindNotFound                       // 404
+	KindTooLarge                       // 413
+	KindHeaderTooLarge                 // 431
+	KindUnavailable                    // 503
+	KindBadGateway                     // 502
+	KindGatewayTimeout                 // 504
+	KindRequestTimeout                 // 408
+	KindClientGone                     // 499: nobody is there to read the answer
+	KindMisdirected                    // 421
+	KindVersionUnsupported             // 505
+	kinds
+)
+
+// kindTable is the one place where a kind gets its status, its RFC 6750 error code and its title.
+var kindTable = [kinds]struct {
+	status int
+	oauth  string
+	title  string
+}{
+	KindInternal:           {500, "", "Internal error"},
+	KindBadRequest:         {400, "invalid_request", "Invalid request"},
+	KindUnauthenticated:    {401, "", "Authentication required"},
+	KindInvalidToken:       {401, "invalid_token", "Invalid token"},
+	KindInsufficientScope:  {403, "insufficient_scope", "Insufficient scope"},
+	KindForbidden:          {403, "", "Forbidden"},
+	KindNotFound:           {404, "", "Not found"},
+	KindTooLarge:           {413, "", "Content too large"},
+	KindHeaderTooLarge:     {431, "", "Request header too large"},
+	KindUnavailable:        {503, "", "Service unavailable"},
+	KindBadGateway:         {502, "", "Bad gateway"},
+	KindGatewayTimeout:     {504, "", "Gateway timeout"},
+	KindRequestTimeout:     {408, "", "Request timeout"},
+	KindClientGone:         {499, "", "Client closed request"},
+	KindMisdirected:        {421, "", "Misdirected request"},
+	KindVersionUnsupported: {505, "", "HTTP version not supported"},
+}
+
+// Status is the HTTP status of the answer.
+func (k Kind) Status() int { return kindTable[k].status }
+
+// OAuthError is the error code of the challenge (RFC 6750 section 3.1), or "" if the challenge has none.
+func (k Kind) OAuthError() string { return kindTable[k].oauth }
+
+// Title is the short text of the answer, the same for all refusals of the kind.
+func (k Kind) Title() string { return kindTable[k].title }
+
+// Challenge reports whether the answer carries WWW-Authenticate (RFC 6750 section 3).
+func (k Kind) Challenge() bool {
+	return k == KindUnauthenticated || k == KindInvalidToken || k == KindInsufficientScope
+}
+
+// Denial is the only error that becomes a refusal that clients see. An error that is not a Denial is answered 500 with a general text.
+type Denial struct {
+	// Reason is the check that refused. It decides kind, status and texts.
+	Reason Reason
+	// Expected and Got are near-miss data for logs at debug level and for explain. Got never holds a claim's value, except for iss, aud, kid, alg, typ
+	// and times; the rest of the token stays hidden.
+	Expected, Got string
+	// Scope is the scope that was needed, for the challenge of KindInsufficientScope.
+	Scope string
+	// RetryAfter, if positive, is sent as Retry-After.
+	RetryAfter time.Duration
+	// Err is the cause, for logs; it never reaches clients.
+	Err error
+}
+
+// Deny makes a refusal.
+func Deny(reason Reason, err error) *Denial { return &Denial{Reason: reason, Err: err} }
+
+// Error is the reason code and the cause.
+func (d *Denial) Error() string {
+	if d.Err != nil {
+		return string(d.Reason) + ": " + d.Err.Error()
+	}
+	return string(d.Reason)
+}
+
+// Unwrap returns the cause.
+func (d *Denial) Unwrap() error { return d.Err }
+
+// Kind is the class of the refusal.
+func (d *Denial) Kind() Kind { return d.Reason.Kind() }
+
+// AsDenial returns the refusal in err, or one of ReasonInternal that wraps it.
+func AsDenial(err error) *Denial {
+	var d *Denial
+	if errors.As(err, &d) {
+		return d
+	}
+	return &Denial{Reason: ReasonInternal, Err: err}
+}
