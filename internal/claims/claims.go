@@ -1,0 +1,97 @@
+// Package claims reads the payload of a JSON Web Token: a strict parser, a read-only tree with typed getters and dot paths, and the claims
+// expression language.
+//
+// Everything here takes hostile input. A payload that two readers could understand differently (a member name twice, invalid UTF-8, a second value)
+// is an error, never a guess; its size and shape are bounded before memory is spent on them.
+package claims
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The ways in which a payload can be unfit, for errors.Is.
+var (
+	ErrMalformed = errors.New("not valid JSON")
+	ErrDuplicate = errors.New("a member name occurs twice")
+	ErrLimit     = errors.New("a limit is exceeded")
+	ErrNotObject = errors.New("not a JSON object")
+)
+
+// ParseError says where a payload is unfit. It never holds any of the payload's text.
+type ParseError struct {
+	Kind   error  // ErrMalformed, ErrDuplicate, ErrLimit or ErrNotObject
+	Offset int    // byte offset into the payload
+	Detail string // what exactly, as a constant text; may be empty
+}
+
+// Error returns "parsing claims: offset N: kind: detail".
+func (e *ParseError) Error() string {
+	if e.Detail == "" {
+		return fmt.Sprintf("parsing claims: offset %d: %v", e.Offset, e.Kind)
+	}
+	return fmt.Sprintf("parsing claims: offset %d: %v: %s", e.Offset, e.Kind, e.Detail)
+}
+
+// Unwrap returns the kind.
+func (e *ParseError) Unwrap() error { return e.Kind }
+
+// Limits bound a payload. A field that is zero or negative means the value of DefaultLimits.
+type Limits struct {
+	Bytes   int // of the whole payload
+	Depth   int // arrays and objects inside each other; the payload itself is the first. Never more than 1000.
+	Members int // of one object
+	Values  int // in the whole payload, containers included
+	String  int // bytes of one string, member name or number, as written
+}
+
+// DefaultLimits is far above what real tokens hold, and far below what could hurt.
+func DefaultLimits() Limits {
+	return Limits{Bytes: 1 << 18, Depth: 32, Members: 1024, Values: 16384, String: 1 << 16}
+}
+
+func (l Limits) orDefault() Limits {
+	const maxDepth = 1000 // the parser is recursive
+	d := DefaultLimits()
+	for _, f := range []struct{ value, otherwise *int }{
+		{&l.Bytes, &d.Bytes}, {&l.Depth, &d.Depth}, {&l.Members, &d.Members}, {&l.Values, &d.Values}, {&l.String, &d.String},
+	} {
+		if *f.value <= 0 {
+			*f.value = *f.otherwise
+		}
+	}
+	l.Depth = min(l.Depth, maxDepth)
+	l.Bytes = min(l.Bytes, 1<<31-1) // offsets are 32 bits wide
+	return l
+}
+
+// Set is a parsed payload. It is read-only and safe for concurrent use, and does not share memory with the bytes it was parsed from.
+type Set struct {
+	text  string
+	nodes []node // the tree in document order; the first is the payload itself
+}
+
+// node is one value. Its children follow it; next jumps over them to its next sibling.
+type node struct {
+	key      string // the member name, resolved; empty in arrays
+	text     string // a string's resolved text; of anything else the text as written
+	from, to int32  // the value's place in Set.text
+	next     int32  // index of the node after this one and all below it
+	size     int32  // children
+	kind     Kind
+}
+
+// Root returns the payload itself, an object.
+func (s *Set) Root() Value { return Value{set: s} }
+
+// Get returns the claim of that exact name, or an Absent value. Names compare byte by byte (RFC 7519 section 7.3).
+func (s *Set) Get(name string) Value { return s.Root().Member(name) }
+
+// Lookup returns the value that the path leads to, or an Absent one.
+func (s *Set) Lookup(p Path) Value {
+	v := s.Root()
+	for _, key := range p.keys {
+		v = v.Member(key)
+	}
+	return v
+}
