@@ -14,11 +14,11 @@ import (
 	"github.com/jotgate/jotgate/internal/predicate"
 )
 
-func compile(t testing.TB, source string) *claims.Expr {
-	t.Helper()
+func compile(tb testing.TB, source string) *claims.Expr {
+	tb.Helper()
 	e, err := claims.Compile(source)
 	if err != nil {
-		t.Fatalf("Compile(%q): %v", source, err)
+		tb.Fatalf("Compile(%q): %v", source, err)
 	}
 	return e
 }

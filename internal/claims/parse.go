@@ -86,8 +86,12 @@ func (p *parser) value(key string, depth int) error {
 	}
 	self := len(p.nodes)
 	p.nodes = append(p.nodes, node{key: key, from: int32(p.at)})
-	kind, text, size := Absent, "", int32(0)
-	var err error
+	var (
+		kind Kind
+		text string
+		size int32
+		err  error
+	)
 	switch c := p.peek(); {
 	case c == '{':
 		kind = Object

@@ -15,11 +15,11 @@ import (
 	"github.com/jotgate/jotgate/internal/claims"
 )
 
-func parse(t testing.TB, payload string) *claims.Set {
-	t.Helper()
+func parse(tb testing.TB, payload string) *claims.Set {
+	tb.Helper()
 	s, err := claims.Parse([]byte(payload), claims.Limits{})
 	if err != nil {
-		t.Fatalf("Parse(%q): %v", payload, err)
+		tb.Fatalf("Parse(%q): %v", payload, err)
 	}
 	return s
 }

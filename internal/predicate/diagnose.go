@@ -1,7 +1,6 @@
 package predicate
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -38,7 +37,7 @@ func (p *parser) trailing() *SyntaxError {
 	case word != "" || p.source[p.at] == '!' || p.source[p.at] == '(':
 		hint = "join calls with && or ||"
 	}
-	return p.fail(fmt.Sprintf("expected && or || or the end, found %s", p.next()), hint)
+	return p.fail("expected && or || or the end, found "+p.next(), hint)
 }
 
 // noCall explains why no call can start at the next byte.
@@ -58,7 +57,7 @@ func (p *parser) noCall() *SyntaxError {
 	case '{', '[', '<':
 		hint = "group with parentheses"
 	}
-	return p.fail(fmt.Sprintf("expected a function call, found %s", p.next()), hint)
+	return p.fail("expected a function call, found "+p.next(), hint)
 }
 
 // noParenthesis explains a name that is not followed by its arguments.
@@ -72,7 +71,7 @@ func (p *parser) noParenthesis(c *Call) *SyntaxError {
 	case "or":
 		hint = "the operator is ||"
 	}
-	return p.fail(fmt.Sprintf("expected '(' after the function name, found %s", p.next()), hint)
+	return p.fail("expected '(' after the function name, found "+p.next(), hint)
 }
 
 // unclosed explains a parenthesis, opened at the given offset, that does not close where it should.
@@ -86,7 +85,7 @@ func (p *parser) unclosed(opened int) *SyntaxError {
 		return p.fail("expected ',' between the arguments", "")
 	}
 	e := p.trailing()
-	e.Message = fmt.Sprintf("expected ')', found %s", p.next())
+	e.Message = "expected ')', found " + p.next()
 	return e
 }
 
@@ -102,7 +101,7 @@ func (p *parser) noString() *SyntaxError {
 	case r == ',' || r == ')':
 		return p.fail("an argument is missing", quotesHint)
 	}
-	return p.fail(fmt.Sprintf("expected a string, found %s", p.next()), quotesHint)
+	return p.fail("expected a string, found "+p.next(), quotesHint)
 }
 
 // badString explains a literal that starts well but is not one of Go.
