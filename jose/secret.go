@@ -1,0 +1,149 @@
+package jose
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/subtle"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+)
+
+// secretMaterial is the key of a MAC.
+type secretMaterial struct {
+	secret []byte
+	fits   Algorithms
+}
+
+// SecretOptions say what a shared secret is for.
+type SecretOptions struct {
+	// KeyID is the kid, if the tokens carry one.
+	KeyID string
+	// Algorithm binds the key to one HMAC algorithm. Zero: all whose hash is no
+	// longer than the secret.
+	Algorithm Algorithm
+	// AllowShort takes a secret shorter than the hash, which RFC 7518 section 3.2
+	// forbids: it can be guessed offline from one token.
+	AllowShort bool
+}
+
+// NewSecretKey returns the verification key of a shared secret; the bytes are
+// copied. The error is ErrKeyWeak for a secret that is empty or, unless allowed,
+// shorter than the hash; ErrKeySymmetric for what is the text of a public key
+// ([LooksLikePublicKey]); ErrKeyMismatch for an algorithm other than HS256, HS384
+// and HS512.
+func NewSecretKey(secret []byte, opts SecretOptions) (*Key, error) {
+	if LooksLikePublicKey(secret) {
+		return nil, fmt.Errorf("%w: the secret is an encoded key", ErrKeySymmetric)
+	}
+	m, err := newSecret(secret, opts.AllowShort)
+	if err != nil {
+		return nil, err
+	}
+	k := newKey(m)
+	k.id = opts.KeyID
+	if opts.Algorithm == 0 {
+		return k, nil
+	}
+	if bound, err := k.WithAlgorithm(opts.Algorithm); err == nil {
+		return bound, nil
+	}
+	if opts.Algorithm.Symmetric() {
+		return nil, shortSecret(len(secret), opts.Algorithm)
+	}
+	return nil, fmt.Errorf("%w: %s with a shared secret", ErrKeyMismatch, opts.Algorithm)
+}
+
+func newSecret(secret []byte, allowShort bool) (*secretMaterial, error) {
+	if len(secret) == 0 {
+		return nil, fmt.Errorf("%w: empty secret", ErrKeyWeak)
+	}
+	m := &secretMaterial{secret: bytes.Clone(secret)}
+	for _, alg := range [...]Algorithm{HS256, HS384, HS512} {
+		if allowShort || len(secret) >= alg.hash().Size() {
+			m.fits = m.fits.Union(NewAlgorithms(alg))
+		}
+	}
+	if m.fits.Empty() {
+		return nil, shortSecret(len(secret), HS256)
+	}
+	return m, nil
+}
+
+func shortSecret(size int, alg Algorithm) error {
+	return fmt.Errorf("%w: secret of %d bytes, %s needs %d", ErrKeyWeak, size, alg, alg.hash().Size())
+}
+
+// LooksLikePublicKey reports whether secret is what a key or certificate is written
+// as: PEM, a JWK or JWK Set, or the DER of a public key or certificate, plain or in
+// base64. Such bytes are known to others, so whoever takes them as the secret of a
+// MAC accepts anyone's tokens.
+func LooksLikePublicKey(secret []byte) bool {
+	text := bytes.TrimSpace(secret)
+	switch {
+	case bytes.Contains(text, []byte("-----BEGIN ")):
+		return true
+	case len(text) > 0 && text[0] == '{':
+		return looksLikeJWK(string(text))
+	}
+	if looksLikeDER(secret) || looksLikeDER(text) {
+		return true
+	}
+	// The body of a PEM file without its first and last line; line breaks are skipped.
+	der, err := base64.StdEncoding.AppendDecode(nil, text)
+	return err == nil && looksLikeDER(der)
+}
+
+func looksLikeJWK(text string) bool {
+	limits := DefaultLimits()
+	limits.JSONMembers, limits.StringBytes = len(text), len(text)
+	s, err := newScanner(text, limits)
+	if err != nil {
+		return false
+	}
+	found := false
+	err = s.object(func(name string) error {
+		found = found || name == "kty" || name == "keys"
+		return s.skip()
+	})
+	return err == nil && found
+}
+
+func looksLikeDER(der []byte) bool {
+	if _, err := parsePKIX(der); err == nil {
+		return true
+	}
+	if _, err := x509.ParsePKCS1PublicKey(der); err == nil {
+		return true
+	}
+	_, err := x509.ParseCertificate(der)
+	return err == nil
+}
+
+// secretFromJWK reads k.
+func secretFromJWK(j *jwk, allowShort bool) (*secretMaterial, error) {
+	k, err := j.bytes("k")
+	if err != nil {
+		return nil, err
+	}
+	return newSecret(k, allowShort)
+}
+
+func (m *secretMaterial) algorithms() Algorithms { return m.fits }
+
+func (m *secretMaterial) verify(alg Algorithm, message, signature []byte) bool {
+	return hmac.Equal(m.mac(alg, message), signature)
+}
+
+func (m *secretMaterial) mac(alg Algorithm, message []byte) []byte {
+	h := hmac.New(alg.hash().New, m.secret)
+	h.Write(message)
+	return h.Sum(nil)
+}
+
+func (m *secretMaterial) required() []member { return nil }
+
+func (m *secretMaterial) equal(other material) bool {
+	o, ok := other.(*secretMaterial)
+	return ok && subtle.ConstantTimeCompare(m.secret, o.secret) == 1
+}
