@@ -55,8 +55,8 @@ var (
 	ErrKeyDuplicate = errors.New("duplicate key id")
 )
 
-// ErrSetInvalid: the document is not a JWK Set (RFC 7517 section 5): not JSON, or
-// without an array "keys".
+// ErrSetInvalid is the error for a document that is not a JWK Set (RFC 7517
+// section 5): not JSON, or without an array "keys".
 var ErrSetInvalid = errors.New("invalid key set")
 
 // A KeyProblem says why one key was left out of a [Set].

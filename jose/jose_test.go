@@ -31,18 +31,11 @@ var testKeys = sync.OnceValue(func() map[Algorithm]*SigningKey {
 	return keys
 })
 
-func eachAlgorithm(t *testing.T, test func(t *testing.T, alg Algorithm, key *SigningKey)) {
-	t.Helper()
-	for alg := HS256; alg < algorithmEnd; alg++ {
-		t.Run(alg.String(), func(t *testing.T) { test(t, alg, testKeys()[alg]) })
-	}
-}
-
-func sign(t testing.TB, key *SigningKey, payload string) string {
-	t.Helper()
+func sign(tb testing.TB, key *SigningKey, payload string) string {
+	tb.Helper()
 	token, err := key.Sign([]byte(payload), SigningHeader{Type: "JWT"})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return token
 }
@@ -57,137 +50,143 @@ func verify(token string, key *Key) ([]byte, error) {
 }
 
 func TestSignAndVerify(t *testing.T) {
-	eachAlgorithm(t, func(t *testing.T, alg Algorithm, key *SigningKey) {
-		const payload = `{"sub":"alice"}`
-		token := sign(t, key, payload)
-		m, err := Parse(token, Limits{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if h := m.Header(); h.Algorithm != alg || h.KeyID != key.KeyID() || h.Type != "JWT" {
-			t.Errorf("header = %+v", h)
-		}
-		got, err := Verify(m, key.Public(), NewAlgorithms(alg))
-		if err != nil || string(got) != payload {
-			t.Fatalf("Verify = %q, %v", got, err)
-		}
-		if _, err := Verify(m, key.Public(), Algorithms{}); !errors.Is(err, ErrAlgorithmNotAllowed) {
-			t.Errorf("with nothing allowed: %v", err)
-		}
-		for other, k := range testKeys() {
-			if other == alg {
-				continue
+	for alg, key := range testKeys() {
+		t.Run(alg.String(), func(t *testing.T) {
+			const payload = `{"sub":"alice"}`
+			token := sign(t, key, payload)
+			m, err := Parse(token, Limits{})
+			if err != nil {
+				t.Fatal(err)
 			}
-			if _, err := Verify(m, k.Public(), AsymmetricAlgorithms().Union(NewAlgorithms(alg))); err == nil {
-				t.Errorf("accepted with the key for %s", other)
+			if h := m.Header(); h.Algorithm != alg || h.KeyID != key.KeyID() || h.Type != "JWT" {
+				t.Errorf("header = %+v", h)
 			}
-		}
-	})
+			got, err := Verify(m, key.Public(), NewAlgorithms(alg))
+			if err != nil || string(got) != payload {
+				t.Fatalf("Verify = %q, %v", got, err)
+			}
+			if _, err := Verify(m, key.Public(), Algorithms{}); !errors.Is(err, ErrAlgorithmNotAllowed) {
+				t.Errorf("with nothing allowed: %v", err)
+			}
+			for other, k := range testKeys() {
+				if other == alg {
+					continue
+				}
+				if _, err := Verify(m, k.Public(), AsymmetricAlgorithms().Union(NewAlgorithms(alg))); err == nil {
+					t.Errorf("accepted with the key for %s", other)
+				}
+			}
+		})
+	}
 }
 
 // Every bit of the signature counts, and so does every bit of what is signed.
 func TestVerifyRefusesChanges(t *testing.T) {
-	eachAlgorithm(t, func(t *testing.T, alg Algorithm, key *SigningKey) {
-		message := []byte("header.payload")
-		signature, err := key.SignBytes(message)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := key.Public().VerifyBytes(alg, message, signature); err != nil {
-			t.Fatal(err)
-		}
-		step := max(1, len(signature)/64)
-		for i := 0; i < len(signature); i += step {
-			bad := bytes.Clone(signature)
-			bad[i] ^= 1 << (i % 8)
-			if err := key.Public().VerifyBytes(alg, message, bad); !errors.Is(err, ErrSignatureInvalid) {
-				t.Errorf("bit of byte %d flipped: %v", i, err)
+	for alg, key := range testKeys() {
+		t.Run(alg.String(), func(t *testing.T) {
+			message := []byte("header.payload")
+			signature, err := key.SignBytes(message)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-		for name, bad := range map[string][]byte{
-			"empty": nil, "short": signature[1:], "cut": signature[:len(signature)-1],
-			"long": append(bytes.Clone(signature), 0), "padded": append([]byte{0}, signature...),
-			"zero": make([]byte, len(signature)), "ones": bytes.Repeat([]byte{0xff}, len(signature)),
-		} {
-			if err := key.Public().VerifyBytes(alg, message, bad); !errors.Is(err, ErrSignatureInvalid) {
-				t.Errorf("%s signature: %v", name, err)
+			if err := key.Public().VerifyBytes(alg, message, signature); err != nil {
+				t.Fatal(err)
 			}
-		}
-		if err := key.Public().VerifyBytes(alg, []byte("header.Payload"), signature); !errors.Is(err, ErrSignatureInvalid) {
-			t.Errorf("other message: %v", err)
-		}
-	})
+			step := max(1, len(signature)/64)
+			for i := 0; i < len(signature); i += step {
+				bad := bytes.Clone(signature)
+				bad[i] ^= 1 << (i % 8)
+				if err := key.Public().VerifyBytes(alg, message, bad); !errors.Is(err, ErrSignatureInvalid) {
+					t.Errorf("bit of byte %d flipped: %v", i, err)
+				}
+			}
+			for name, bad := range map[string][]byte{
+				"empty": nil, "short": signature[1:], "cut": signature[:len(signature)-1],
+				"long": append(bytes.Clone(signature), 0), "padded": append([]byte{0}, signature...),
+				"zero": make([]byte, len(signature)), "ones": bytes.Repeat([]byte{0xff}, len(signature)),
+			} {
+				if err := key.Public().VerifyBytes(alg, message, bad); !errors.Is(err, ErrSignatureInvalid) {
+					t.Errorf("%s signature: %v", name, err)
+				}
+			}
+			if err := key.Public().VerifyBytes(alg, []byte("header.Payload"), signature); !errors.Is(err, ErrSignatureInvalid) {
+				t.Errorf("other message: %v", err)
+			}
+		})
+	}
 }
 
 func TestKeyFormats(t *testing.T) {
-	eachAlgorithm(t, func(t *testing.T, alg Algorithm, key *SigningKey) {
-		token := sign(t, key, "{}")
+	for alg, key := range testKeys() {
+		t.Run(alg.String(), func(t *testing.T) {
+			token := sign(t, key, "{}")
 
-		private, err := key.PrivateJWK()
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, err := ParsePrivateJWK(private, Limits{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if again.Algorithm() != alg || !again.Public().Equal(key.Public()) {
-			t.Error("the private JWK is another key")
-		}
-		if _, err := verify(sign(t, again, "{}"), key.Public()); err != nil {
-			t.Error(err)
-		}
-		if alg.Symmetric() {
-			return
-		}
+			private, err := key.PrivateJWK()
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := ParsePrivateJWK(private, Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again.Algorithm() != alg || !again.Public().Equal(key.Public()) {
+				t.Error("the private JWK is another key")
+			}
+			if _, err := verify(sign(t, again, "{}"), key.Public()); err != nil {
+				t.Error(err)
+			}
+			if alg.Symmetric() {
+				return
+			}
 
-		public, err := json.Marshal(key.Public())
-		if err != nil {
-			t.Fatal(err)
-		}
-		fromJWK, err := ParseKey(public, SetOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if fromJWK.KeyID() != key.KeyID() || fromJWK.Algorithm() != alg || fromJWK.Thumbprint() != key.Public().Thumbprint() {
-			t.Errorf("public JWK became %v", fromJWK)
-		}
-		if _, err := verify(token, fromJWK); err != nil {
-			t.Error(err)
-		}
+			public, err := json.Marshal(key.Public())
+			if err != nil {
+				t.Fatal(err)
+			}
+			fromJWK, err := ParseKey(public, SetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if fromJWK.KeyID() != key.KeyID() || fromJWK.Algorithm() != alg || fromJWK.Thumbprint() != key.Public().Thumbprint() {
+				t.Errorf("public JWK became %v", fromJWK)
+			}
+			if _, err := verify(token, fromJWK); err != nil {
+				t.Error(err)
+			}
 
-		text, err := key.Public().MarshalPEM()
-		if err != nil {
-			t.Fatal(err)
-		}
-		fromPEM, err := ParsePEM(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(fromPEM) != 1 || !fromPEM[0].Fits(alg) {
-			t.Fatalf("PEM became %v", fromPEM)
-		}
-		if _, err := verify(token, fromPEM[0]); err != nil {
-			t.Error(err)
-		}
+			text, err := key.Public().MarshalPEM()
+			if err != nil {
+				t.Fatal(err)
+			}
+			fromPEM, err := ParsePEM(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(fromPEM) != 1 || !fromPEM[0].Fits(alg) {
+				t.Fatalf("PEM became %v", fromPEM)
+			}
+			if _, err := verify(token, fromPEM[0]); err != nil {
+				t.Error(err)
+			}
 
-		if text, err = key.PrivatePEM(); err != nil {
-			t.Fatal(err)
-		}
-		fromPrivate, err := ParsePrivatePEM(text, alg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := verify(sign(t, fromPrivate, "{}"), key.Public()); err != nil {
-			t.Error(err)
-		}
-		if _, err := ParsePEM(text); !errors.Is(err, ErrKeyPrivate) {
-			t.Errorf("ParsePEM of a private key: %v", err)
-		}
-		if _, err := ParseKey(private, SetOptions{}); !errors.Is(err, ErrKeyPrivate) {
-			t.Errorf("ParseKey of a private key: %v", err)
-		}
-	})
+			if text, err = key.PrivatePEM(); err != nil {
+				t.Fatal(err)
+			}
+			fromPrivate, err := ParsePrivatePEM(text, alg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := verify(sign(t, fromPrivate, "{}"), key.Public()); err != nil {
+				t.Error(err)
+			}
+			if _, err := ParsePEM(text); !errors.Is(err, ErrKeyPrivate) {
+				t.Errorf("ParsePEM of a private key: %v", err)
+			}
+			if _, err := ParseKey(private, SetOptions{}); !errors.Is(err, ErrKeyPrivate) {
+				t.Errorf("ParseKey of a private key: %v", err)
+			}
+		})
+	}
 }
 
 func TestParseLimits(t *testing.T) {

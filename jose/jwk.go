@@ -17,13 +17,13 @@ type jwk struct {
 // of a key may know. For kty "oct" the secret is k.
 var privateMembers = [...]string{"d", "p", "q", "dp", "dq", "qi", "oth", "priv"}
 
-// readJWK reads the JSON of one key.
+// readJWK reads the JSON of one key. It always returns what could be read.
 func readJWK(text string, limits Limits) (*jwk, error) {
+	j := &jwk{texts: make(map[string]string), names: make(map[string]struct{})}
 	s, err := newScanner(text, limits)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrKeyInvalid, err)
+		return j, fmt.Errorf("%w: %w", ErrKeyInvalid, err)
 	}
-	j := &jwk{texts: make(map[string]string), names: make(map[string]struct{})}
 	err = s.object(func(name string) (err error) {
 		j.names[name] = struct{}{}
 		s.space()

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 )
 
@@ -14,7 +15,7 @@ const redacted = "[secret]"
 
 // Key verifies signatures: a public key, or the shared secret of a MAC. It is
 // immutable. Make one with [ParseKey], [ParseSet], [ParsePEM], [NewSecretKey] or
-// [SigningKey.Public].
+// [SigningKey.Public]. The zero Key fits no algorithm.
 type Key struct {
 	id    string
 	bound Algorithm // 0: every one that fits the material
@@ -106,7 +107,7 @@ func (k *Key) Thumbprint() string {
 // Equal reports whether k and other are the same key material with the same kid
 // and algorithms.
 func (k *Key) Equal(other *Key) bool {
-	return k.id == other.id && k.fits == other.fits && k.material.equal(other.material)
+	return k.id == other.id && k.fits == other.fits && k.material != nil && k.material.equal(other.material)
 }
 
 // MarshalJSON returns the public JWK, with use "sig" and the kid and alg if there
@@ -157,7 +158,7 @@ func (k Key) String() string {
 func (k Key) GoString() string { return k.String() }
 
 // Format writes String under every verb.
-func (k Key) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.String()) }
+func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
 
 // LogValue is String.
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }

@@ -172,15 +172,15 @@ func signerFromBlock(block *pem.Block) (signer, error) {
 	var err error
 	switch block.Type {
 	case "PRIVATE KEY":
-		if s, ok, err := k1FromPKCS8(block.Bytes); ok {
-			return s, err
+		if k, ok := secp256k1PKCS8(block.Bytes); ok {
+			return k1FromSEC1(k)
 		}
 		key, err = mldsax509.ParsePKCS8PrivateKey(block.Bytes)
 	case "RSA PRIVATE KEY":
 		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
 	case "EC PRIVATE KEY":
-		if s, ok, err := k1FromSEC1(block.Bytes); ok {
-			return s, err
+		if k, ok := secp256k1SEC1(block.Bytes); ok {
+			return k1FromSEC1(k)
 		}
 		key, err = x509.ParseECPrivateKey(block.Bytes)
 	default:
@@ -206,30 +206,27 @@ func signerFromBlock(block *pem.Block) (signer, error) {
 	}
 }
 
-// k1FromPKCS8 reports ok if der is a key on secp256k1, good or bad.
-func k1FromPKCS8(der []byte) (s signer, ok bool, err error) {
+// secp256k1PKCS8 reports ok if der is a key on secp256k1. What is wrong inside shows
+// as a key without a scalar.
+func secp256k1PKCS8(der []byte) (key sec1Key, ok bool) {
 	var outer pkcs8Key
 	if _, err := asn1.Unmarshal(der, &outer); err != nil || !isSecp256k1(outer.Algorithm) {
-		return nil, false, nil
+		return sec1Key{}, false
 	}
-	var inner sec1Key
-	if _, err := asn1.Unmarshal(outer.PrivateKey, &inner); err != nil {
-		return nil, true, fmt.Errorf("%w: not an ECPrivateKey", ErrKeyInvalid)
+	if _, err := asn1.Unmarshal(outer.PrivateKey, &key); err != nil {
+		return sec1Key{}, true
 	}
-	s, err = k1FromSEC1Key(inner)
-	return s, true, err
+	return key, true
 }
 
-func k1FromSEC1(der []byte) (s signer, ok bool, err error) {
-	var key sec1Key
-	if _, err := asn1.Unmarshal(der, &key); err != nil || !key.Curve.Equal(oidSecp256k1()) {
-		return nil, false, nil
-	}
-	s, err = k1FromSEC1Key(key)
-	return s, true, err
+// secp256k1SEC1 is the same for a key that names its curve itself.
+func secp256k1SEC1(der []byte) (key sec1Key, ok bool) {
+	_, err := asn1.Unmarshal(der, &key)
+	return key, err == nil && key.Curve.Equal(oidSecp256k1())
 }
 
-func k1FromSEC1Key(key sec1Key) (signer, error) {
+// k1FromSEC1 checks the public part, where there is one.
+func k1FromSEC1(key sec1Key) (signer, error) {
 	s, err := k1SignerFrom(key.PrivateKey)
 	if err != nil {
 		return nil, err

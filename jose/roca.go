@@ -16,20 +16,21 @@ var infineonPrimes = [...]uint32{
 // every two logarithms agree modulo the greatest common divisor of their orders. An
 // honest modulus passes by accident with a probability of about 2^-154.
 func madeByInfineon(n *big.Int) bool {
-	var logs, orders [len(infineonPrimes)]uint32
+	type residue struct{ log, order uint32 }
+	found := make([]residue, 0, len(infineonPrimes))
 	var modulus, rest big.Int
-	for i, p := range infineonPrimes {
+	for _, p := range infineonPrimes {
 		r := uint32(rest.Mod(n, modulus.SetUint64(uint64(p))).Uint64())
 		log, order, ok := discreteLog(r, p)
 		if !ok {
 			return false
 		}
-		logs[i], orders[i] = log, order
-		for j := range i {
-			if g := gcd(orders[i], orders[j]); logs[i]%g != logs[j]%g {
+		for _, f := range found {
+			if g := gcd(order, f.order); log%g != f.log%g {
 				return false
 			}
 		}
+		found = append(found, residue{log, order})
 	}
 	return true
 }

@@ -95,12 +95,11 @@ func LooksLikePublicKey(secret []byte) bool {
 }
 
 func looksLikeJWK(text string) bool {
-	limits := DefaultLimits()
-	limits.JSONMembers, limits.StringBytes = len(text), len(text)
-	s, err := newScanner(text, limits)
+	s, err := newScanner(text, DefaultLimits())
 	if err != nil {
 		return false
 	}
+	s.loose = true // it need not be a good key to be a known one
 	found := false
 	err = s.object(func(name string) error {
 		found = found || name == "kty" || name == "keys"

@@ -42,8 +42,9 @@ type SetOptions struct {
 //   - use other than sig, key_ops without verify;
 //   - private members: what is published is no secret, so the key proves nothing;
 //   - kty oct, unless opts.Secrets is set and the set holds nothing but secrets;
-//   - two different keys with one kid for one algorithm: both, since it cannot be
-//     known which is meant. A key that is there twice counts once.
+//   - two different keys with one kid for one algorithm, or of one kty where one is
+//     broken: both, since it cannot be known which is meant. A key that is there twice
+//     counts once.
 //
 // x5c, x5u and x5t are not read. The error is ErrSetInvalid or ErrTooLarge, for the
 // document as a whole; a set without a usable key is no error.
@@ -53,19 +54,25 @@ func ParseSet(data []byte, opts SetOptions) (*Set, []*KeyProblem, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	keys := make([]*Key, len(texts))
+	type name struct{ kid, kty string }
+	keys, names := make([]*Key, len(texts)), make([]name, len(texts))
+	broken := make(map[name]bool)
 	var problems []*KeyProblem
 	for i, text := range texts {
-		var id string
 		j, err := readJWK(text, opts.Limits)
-		if j != nil {
-			id = j.texts["kid"]
-		}
+		names[i] = name{j.texts["kid"], j.texts["kty"]}
 		if err == nil {
 			keys[i], err = j.key(opts)
 		}
 		if err != nil {
-			problems = append(problems, &KeyProblem{i, id, err})
+			broken[names[i]] = broken[names[i]] || errors.Is(err, ErrKeyInvalid)
+			problems = append(problems, &KeyProblem{i, names[i].kid, err})
+		}
+	}
+	for i, k := range keys {
+		if k != nil && k.id != "" && broken[names[i]] {
+			keys[i] = nil
+			problems = append(problems, &KeyProblem{i, k.id, errOneKeyID})
 		}
 	}
 	set, more := NewSet(keys...)
@@ -73,6 +80,9 @@ func ParseSet(data []byte, opts SetOptions) (*Set, []*KeyProblem, error) {
 	slices.SortStableFunc(problems, func(a, b *KeyProblem) int { return a.Index - b.Index })
 	return set, problems, nil
 }
+
+// errOneKeyID is what two keys have that cannot be told apart.
+var errOneKeyID = fmt.Errorf("%w: different keys of one kid", ErrKeyDuplicate)
 
 // splitSet checks the document and returns the JSON text of each key.
 func splitSet(data []byte, limits Limits) ([]string, error) {
@@ -162,8 +172,7 @@ func findDuplicates(id string, keys []*Key, same []int, faults []error) {
 			case a.Equal(b):
 				faults[i] = fmt.Errorf("%w: the key is listed twice", ErrKeyDuplicate)
 			case id != "" && !a.material.equal(b.material):
-				clash := fmt.Errorf("%w: different keys of one kid", ErrKeyDuplicate)
-				faults[i], faults[j] = clash, clash
+				faults[i], faults[j] = errOneKeyID, errOneKeyID
 			}
 		}
 	}

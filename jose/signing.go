@@ -14,7 +14,7 @@ import (
 // SigningKey is the private part of a key, or a shared secret, with the one
 // algorithm it signs by. It is immutable, prints as [secret] under every verb and
 // encoder, and gives its material to [SigningKey.PrivateJWK] and
-// [SigningKey.PrivatePEM] only.
+// [SigningKey.PrivatePEM] only. The zero value is not usable.
 type SigningKey struct {
 	alg    Algorithm
 	public *Key
@@ -192,7 +192,7 @@ func (SigningKey) String() string { return redacted }
 func (SigningKey) GoString() string { return redacted }
 
 // Format writes "[secret]" under every verb.
-func (SigningKey) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
+func (SigningKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // MarshalJSON returns the string "[secret]"; see [SigningKey.PrivateJWK].
 func (SigningKey) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
