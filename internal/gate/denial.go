@@ -29,28 +29,28 @@ const (
 	kinds
 )
 
-// kindTable is the one place where a kind gets its status, its RFC 6750 error code and its title.
+// kindTable is the one place where a kind gets its status, its RFC 6750 error code and its phrase.
 var kindTable = [kinds]struct {
 	status int
 	oauth  string
 	title  string
 }{
-	KindInternal:           {500, "", "Internal error"},
-	KindBadRequest:         {400, "invalid_request", "Invalid request"},
-	KindUnauthenticated:    {401, "", "Authentication required"},
-	KindInvalidToken:       {401, "invalid_token", "Invalid token"},
-	KindInsufficientScope:  {403, "insufficient_scope", "Insufficient scope"},
+	KindInternal:           {500, "", "Internal Server Error"},
+	KindBadRequest:         {400, "invalid_request", "Bad Request"},
+	KindUnauthenticated:    {401, "", "Unauthorized"},
+	KindInvalidToken:       {401, "invalid_token", "Unauthorized"},
+	KindInsufficientScope:  {403, "insufficient_scope", "Forbidden"},
 	KindForbidden:          {403, "", "Forbidden"},
-	KindNotFound:           {404, "", "Not found"},
-	KindTooLarge:           {413, "", "Content too large"},
-	KindHeaderTooLarge:     {431, "", "Request header too large"},
-	KindUnavailable:        {503, "", "Service unavailable"},
-	KindBadGateway:         {502, "", "Bad gateway"},
-	KindGatewayTimeout:     {504, "", "Gateway timeout"},
-	KindRequestTimeout:     {408, "", "Request timeout"},
-	KindClientGone:         {499, "", "Client closed request"},
-	KindMisdirected:        {421, "", "Misdirected request"},
-	KindVersionUnsupported: {505, "", "HTTP version not supported"},
+	KindNotFound:           {404, "", "Not Found"},
+	KindTooLarge:           {413, "", "Content Too Large"},
+	KindHeaderTooLarge:     {431, "", "Request Header Fields Too Large"},
+	KindUnavailable:        {503, "", "Service Unavailable"},
+	KindBadGateway:         {502, "", "Bad Gateway"},
+	KindGatewayTimeout:     {504, "", "Gateway Timeout"},
+	KindRequestTimeout:     {408, "", "Request Timeout"},
+	KindClientGone:         {499, "", "Client Closed Request"},
+	KindMisdirected:        {421, "", "Misdirected Request"},
+	KindVersionUnsupported: {505, "", "HTTP Version Not Supported"},
 }
 
 // Status is the HTTP status of the answer.
@@ -59,7 +59,7 @@ func (k Kind) Status() int { return kindTable[k].status }
 // OAuthError is the error code of the challenge (RFC 6750 section 3.1), or "" if the challenge has none.
 func (k Kind) OAuthError() string { return kindTable[k].oauth }
 
-// Title is the short text of the answer, the same for all refusals of the kind.
+// Title is the phrase of the status (RFC 9110 section 15), which is the title of a problem document of type about:blank (RFC 9457 section 4.2.1).
 func (k Kind) Title() string { return kindTable[k].title }
 
 // Challenge reports whether the answer carries WWW-Authenticate (RFC 6750 section 3).

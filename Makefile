@@ -1,0 +1,47 @@
+# `make test` is what a change must pass, on a machine with Go, git and the base system; it installs the rest. `make help` lists the targets.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# How long each fuzz target runs in `make fuzz`, and so in `make test`.
+FUZZTIME ?= 20s
+MODULES  := . test
+
+.PHONY: help build test deps vet lint race modules fuzz generate bench clean
+
+help: ## List the targets.
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+build: ## Build bin/jotgate.
+	CGO_ENABLED=0 go build -trimpath -o bin/jotgate ./cmd/jotgate
+
+test: deps vet lint race modules fuzz ## Everything that a change must pass.
+	@echo "all checks passed"
+
+deps: ## Install what the tests need: npm packages for the foreign identity provider.
+	@scripts/test-deps
+
+vet: ## go vet and gofmt over all modules.
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	@for m in $(MODULES); do (cd $$m && go vet ./...) || exit 1; done
+
+lint: ## golangci-lint, at the version that tools/go.mod pins.
+	go tool -modfile=tools/go.mod golangci-lint run ./...
+
+race: ## The tests of the main module, with the race detector.
+	go test -race -timeout 8m ./...
+
+modules: ## The tests with heavy dependencies: public vectors, differential oracles, the foreign identity provider.
+	cd test && go test -timeout 8m ./...
+
+fuzz: ## Run every fuzz target for FUZZTIME.
+	@scripts/fuzz $(FUZZTIME) $(MODULES)
+
+generate: ## Write the generated reference pages anew.
+	go generate ./...
+
+bench: ## Go benchmarks, fit for benchstat.
+	go test -run '^$$' -bench . -benchmem -count 6 ./...
+
+clean: ## Remove what was built.
+	rm -rf bin dist .cache

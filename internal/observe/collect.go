@@ -1,0 +1,115 @@
+package observe
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/jotgate/jotgate/internal/gate"
+)
+
+// Sources are the states that are asked for at each scrape. Every function must be set.
+type Sources struct {
+	Keys          func() []gate.KeySourceStatus
+	Upstreams     func() []gate.UpstreamStatus
+	AccessDropped func() uint64
+}
+
+// Collect adds what s says to the metrics.
+func (m *Metrics) Collect(s Sources) { m.registry.MustRegister(stateCollector{s}) }
+
+type stateCollector struct{ sources Sources }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
+}
+
+var (
+	descReady         = desc("key_source_ready", "1 if the provider's keys are known.", "provider")
+	descKeys          = desc("key_source_keys", "Keys in use, by provider.", "provider")
+	descGeneration    = desc("key_source_generation", "How often the provider's keys have changed.", "provider")
+	descUnknownFetch  = desc("key_source_unknown_key_fetches_total", "Fetches caused by tokens with an unknown kid.", "provider")
+	descUnknownRefuse = desc("key_source_unknown_key_refused_total", "Tokens refused for an unknown kid.", "provider")
+	descFetches       = desc("key_source_fetches_total", "Fetches of a document with keys.", "provider", "location")
+	descFailures      = desc("key_source_fetch_failures_total", "Fetches of a document with keys that failed.", "provider", "location")
+	descSuccess       = desc("key_source_last_success_timestamp_seconds", "When a document with keys was last fetched or read (its age is now minus this).", "provider", "location")
+	descChange        = desc("key_source_last_change_timestamp_seconds", "When a document with keys last changed.", "provider", "location")
+	descStale         = desc("key_source_stale", "1 if the keys in use should have been renewed already.", "provider", "location")
+	descTokens        = desc("key_tokens_total", "Tokens verified by a key.", "provider", "kid", "kty")
+	descHealthy       = desc("upstream_server_healthy", "1 if the server gets requests.", "upstream", "server")
+	descServerReqs    = desc("upstream_server_requests_total", "Requests sent to a server.", "upstream", "server")
+	descServerFails   = desc("upstream_server_failures_total", "Requests that a server failed to answer.", "upstream", "server")
+	descServerActive  = desc("upstream_server_requests_in_flight", "Requests that a server is working on.", "upstream", "server")
+	descDropped       = desc("access_log_dropped_total", "Access lines lost because their writer was too slow or failed.")
+)
+
+// Describe sends nothing: the set of series depends on the configuration, so the collector is unchecked.
+func (stateCollector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect asks the sources.
+func (c stateCollector) Collect(out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	seen := make(map[string]bool) // two configurations may overlap for a moment; a series must appear once
+	for _, s := range c.sources.Keys() {
+		if seen[s.Provider] {
+			continue
+		}
+		seen[s.Provider] = true
+		gauge(descReady, flag(s.Ready), s.Provider)
+		gauge(descKeys, float64(len(s.Keys)), s.Provider)
+		counter(descGeneration, s.Generation, s.Provider)
+		counter(descUnknownFetch, s.UnknownKeyFetches, s.Provider)
+		counter(descUnknownRefuse, s.UnknownKeyRefused, s.Provider)
+		collectParts(s, gauge, counter)
+		tokens := make(map[[2]string]uint64)
+		for _, k := range s.Keys {
+			tokens[[2]string{k.KeyID, k.Type}] += k.Tokens
+		}
+		for k, n := range tokens {
+			counter(descTokens, n, s.Provider, k[0], k[1])
+		}
+	}
+	seen = make(map[string]bool)
+	for _, u := range c.sources.Upstreams() {
+		for _, s := range u.Servers {
+			if seen[u.Upstream+" "+s.URL] {
+				continue
+			}
+			seen[u.Upstream+" "+s.URL] = true
+			gauge(descHealthy, flag(s.Healthy), u.Upstream, s.URL)
+			counter(descServerReqs, s.Requests, u.Upstream, s.URL)
+			counter(descServerFails, s.Failures, u.Upstream, s.URL)
+			gauge(descServerActive, float64(s.Active), u.Upstream, s.URL)
+		}
+	}
+	counter(descDropped, c.sources.AccessDropped())
+}
+
+func collectParts(s gate.KeySourceStatus, gauge func(*prometheus.Desc, float64, ...string), counter func(*prometheus.Desc, uint64, ...string)) {
+	seen := make(map[string]bool)
+	for _, p := range s.Parts {
+		if seen[p.Location] {
+			continue
+		}
+		seen[p.Location] = true
+		counter(descFetches, p.Fetches, s.Provider, p.Location)
+		counter(descFailures, p.Failures, s.Provider, p.Location)
+		gauge(descStale, flag(p.Stale), s.Provider, p.Location)
+		if !p.LastSuccess.IsZero() {
+			gauge(descSuccess, float64(p.LastSuccess.Unix()), s.Provider, p.Location)
+		}
+		if !p.LastChange.IsZero() {
+			gauge(descChange, float64(p.LastChange.Unix()), s.Provider, p.Location)
+		}
+	}
+}
+
+func flag(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
