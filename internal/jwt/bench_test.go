@@ -1,0 +1,75 @@
+package jwt_test
+
+import (
+	"testing"
+
+	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/internal/jwt"
+	"github.com/jotgate/jotgate/jose"
+)
+
+// prepared is a verifier with its keys in memory and a usual token for it.
+func prepared(t testing.TB, alg jose.Algorithm) (*jwt.Verifier, string) {
+	t.Helper()
+	key := signer(t, alg, "k1")
+	source := silent{ring(t, key)}
+	v := verifier(t, compile(t, provider(func(p *gate.Provider) { p.Algorithms = []string{alg.String()} }), source))
+	token := sign(t, key, jose.SigningHeader{Type: "at+jwt"}, object{
+		"scope": "tickets:read tickets:write", "grp": "admin", "email": "alice@example.com",
+		"realm_access": object{"roles": []string{"user", "editor"}},
+	})
+	return v, token
+}
+
+// silent does not count the tokens, which would allocate.
+type silent struct{ *keyRing }
+
+func (silent) Verified(*jose.Key) {}
+
+// TestVerifyAllocations holds the promise that verifying with keys at hand stays cheap beyond the signature itself.
+func TestVerifyAllocations(t *testing.T) {
+	for alg, most := range map[jose.Algorithm]float64{
+		jose.RS256: 40, jose.PS256: 40, jose.ES256: 40, jose.EdDSA: 30, jose.HS256: 30,
+	} {
+		v, token := prepared(t, alg)
+		got := testing.AllocsPerRun(200, func() {
+			if _, err := v.Verify(t.Context(), token, now, nil); err != nil {
+				t.Fatal(err)
+			}
+		})
+		t.Logf("%v: %v allocations", alg, got)
+		if got > most {
+			t.Errorf("%v: %v allocations, at most %v are allowed", alg, got, most)
+		}
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	all := jose.AsymmetricAlgorithms().Union(jose.NewAlgorithms(jose.HS256, jose.HS384, jose.HS512))
+	for alg := range all.All() {
+		b.Run(alg.String(), func(b *testing.B) {
+			v, token := prepared(b, alg)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := v.Verify(b.Context(), token, now, nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkRefuse is what a forged token costs.
+func BenchmarkRefuse(b *testing.B) {
+	v, token := prepared(b, jose.ES256)
+	for name, bad := range map[string]string{"malformed": token + ".", "signature": token[:len(token)-4] + "AAAA"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := v.Verify(b.Context(), bad, now, nil); err == nil {
+					b.Fatal("accepted")
+				}
+			}
+		})
+	}
+}

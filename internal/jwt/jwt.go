@@ -1,0 +1,256 @@
+// Package jwt turns a token into an identity: it picks the provider that the token's issuer names, checks the signature with that provider's keys and
+// no others, and then the claims that every token is judged by: times, audience, subject, required claims.
+//
+// Verifying has two halves. [Verifier.Authenticate] is all that depends on the token and the keys alone: form, issuer, algorithm, type and signature.
+// [Token.Judge] is what depends on the moment and on the provider's settings; it is cheap, and must be done for every request. Only the first half
+// may ever be remembered, and an identity cannot be had without the second.
+package jwt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jotgate/jotgate/internal/claims"
+	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/internal/keys"
+	"github.com/jotgate/jotgate/jose"
+)
+
+// Keys are one provider's verification keys; *keys.Source is the real thing.
+type Keys interface {
+	// Keys returns the keys that may have signed a token with this kid ("" if it names none) and algorithm. The list is never long: kid and alg are
+	// chosen by whoever made the token. The errors are those of the keys package.
+	Keys(ctx context.Context, kid string, alg jose.Algorithm) ([]*jose.Key, error)
+	// Verified is told which key verified a token.
+	Verified(key *jose.Key)
+}
+
+// Verifier verifies the tokens of one API's providers. It is read-only and safe for concurrent use.
+type Verifier struct {
+	issuers   map[string][]*Provider // of one issuer no two share an algorithm
+	anyIssuer *Provider              // nil if every token must name a known issuer
+	limits    jose.Limits
+	known     string // the issuers, for explanations
+}
+
+// New makes a verifier of at least one provider. The issuer of a token picks the provider by exact comparison; a token whose issuer is nobody's, or that
+// names none, goes to the provider that takes any issuer, if there is one.
+//
+// Several providers may have the same issuer, say while its tokens move from a shared secret to published keys, if no algorithm is accepted by two of
+// them: the token's algorithm then picks the one. Otherwise which keys are tried would be a guess, and the error says so. Two providers that take any
+// issuer are an error too.
+func New(providers []*Provider) (*Verifier, error) {
+	if len(providers) == 0 {
+		return nil, errors.New("making a verifier: no providers")
+	}
+	v := &Verifier{issuers: make(map[string][]*Provider, len(providers))}
+	var known []string
+	for _, p := range providers {
+		v.limits.TokenBytes = max(v.limits.TokenBytes, p.maxBytes)
+		if p.anyIssuer {
+			if v.anyIssuer != nil {
+				return nil, fmt.Errorf("making a verifier: providers %s and %s both take any issuer", v.anyIssuer.name, p.name)
+			}
+			v.anyIssuer = p
+			known = append(known, "any issuer")
+			continue
+		}
+		for _, other := range v.issuers[p.issuer] {
+			if shared := p.algorithms.Intersect(other.algorithms); !shared.Empty() {
+				return nil, fmt.Errorf("making a verifier: providers %s and %s have the same issuer and both accept %s", other.name, p.name, shared)
+			}
+		}
+		if len(v.issuers[p.issuer]) == 0 {
+			known = append(known, p.issuer)
+		}
+		v.issuers[p.issuer] = append(v.issuers[p.issuer], p)
+	}
+	slices.Sort(known)
+	v.known = strings.Join(known, ", ")
+	return v, nil
+}
+
+// Verify turns a token into the identity it proves at the moment now. The error is always a *gate.Denial, with the reason of the first check that
+// failed. No claim but iss is looked at before the signature is found good, so a forged token is never told more than that it is forged.
+//
+// With a trace, every check is recorded in order; the checks after the signature are then all made, also when one of them has failed already.
+func (v *Verifier) Verify(ctx context.Context, token string, now time.Time, trace *gate.Trace) (*gate.Identity, error) {
+	t, err := v.Authenticate(ctx, token, trace)
+	if err != nil {
+		return nil, err
+	}
+	return t.Judge(now, trace)
+}
+
+// Authenticate checks all that does not depend on time: the form of the token, its issuer, algorithm and type, and the signature. The result may be
+// remembered for this very token for as long as the verifier and the keys of its provider stay the same. The error is always a *gate.Denial.
+func (v *Verifier) Authenticate(ctx context.Context, token string, trace *gate.Trace) (*Token, error) {
+	m, err := v.parse(token, trace)
+	if err != nil {
+		return nil, err
+	}
+	set, err := parsePayload(m, trace)
+	if err != nil {
+		return nil, err
+	}
+	header := m.Header()
+	p, err := v.pick(set.Get("iss"), header.Algorithm, trace)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.admit(len(token), header, trace); err != nil {
+		return nil, err
+	}
+	key, err := p.verify(ctx, m, trace)
+	if err != nil {
+		return nil, err
+	}
+	return newToken(p, key, header.Algorithm, set), nil
+}
+
+// settle records a check and turns it, if it failed, into the refusal. The value of a claim stays in the trace; a refusal is logged.
+func settle(trace *gate.Trace, c gate.Check, cause error) error {
+	trace.Record(c)
+	if c.Reason == "" {
+		return nil
+	}
+	return refusal(c, cause)
+}
+
+func refusal(c gate.Check, cause error) *gate.Denial {
+	d := &gate.Denial{Reason: c.Reason, Expected: c.Expected, Got: c.Got, Err: cause}
+	if c.Claim {
+		d.Got = ""
+	}
+	return d
+}
+
+// clip bounds foreign text that goes into explanations and logs.
+func clip(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "..."
+}
+
+// parse reads the token's form and header.
+func (v *Verifier) parse(token string, trace *gate.Trace) (*jose.Message, error) {
+	m, err := jose.Parse(token, v.limits)
+	if err != nil {
+		name, reason := formFailure(err)
+		for _, passed := range formChecks() {
+			if passed == name {
+				break
+			}
+			trace.Record(gate.Check{Name: passed})
+		}
+		// The error's text holds nothing of the token but the name of its algorithm.
+		return nil, settle(trace, gate.Check{Name: name, Reason: reason, Got: err.Error()}, err)
+	}
+	if trace != nil {
+		for _, passed := range formChecks() {
+			trace.Record(gate.Check{Name: passed})
+		}
+	}
+	return m, nil
+}
+
+// The checks that reading the form consists of, in order.
+const (
+	checkSize      = "size"
+	checkFormat    = "format"
+	checkHeader    = "header"
+	checkAlgorithm = "algorithm"
+)
+
+func formChecks() [4]string {
+	return [...]string{checkSize, checkFormat, checkHeader, checkAlgorithm}
+}
+
+// formFailure maps an error of jose.Parse.
+func formFailure(err error) (check string, reason gate.Reason) {
+	switch {
+	case errors.Is(err, jose.ErrTooLarge):
+		return checkSize, gate.ReasonTokenTooLarge
+	case errors.Is(err, jose.ErrEncrypted):
+		return checkFormat, gate.ReasonTokenEncrypted
+	case errors.Is(err, jose.ErrCritical):
+		return checkHeader, gate.ReasonCritical
+	case errors.Is(err, jose.ErrHeaderInvalid), errors.Is(err, jose.ErrDuplicateMember):
+		return checkHeader, gate.ReasonHeaderInvalid
+	case errors.Is(err, jose.ErrUnsupportedAlgorithm):
+		return checkAlgorithm, gate.ReasonAlgUnsupported
+	}
+	return checkFormat, gate.ReasonTokenMalformed
+}
+
+// parsePayload reads the payload of an unverified message. It is bounded by the size of the token, and cheap next to a signature; before the signature is
+// verified nothing but iss is used, and that only to find the provider.
+func parsePayload(m *jose.Message, trace *gate.Trace) (*claims.Set, error) {
+	set, err := claims.Parse(m.UnverifiedPayload(), claims.Limits{})
+	if err != nil {
+		return nil, settle(trace, gate.Check{Name: "payload", Reason: gate.ReasonPayloadInvalid, Got: err.Error()}, err)
+	}
+	trace.Record(gate.Check{Name: "payload"})
+	return set, nil
+}
+
+// pick finds the provider that answers for tokens of this issuer and algorithm.
+func (v *Verifier) pick(iss claims.Value, alg jose.Algorithm, trace *gate.Trace) (*Provider, error) {
+	c := gate.Check{Name: "issuer"}
+	issuer, ok := iss.AsString()
+	candidates := v.issuers[issuer]
+	switch {
+	case !ok && iss.Kind() != claims.Absent:
+		c.Reason, c.Expected, c.Got = gate.ReasonClaimInvalid, "iss as a string", iss.Kind().String()
+		return nil, settle(trace, c, nil)
+	case len(candidates) > 0:
+	case v.anyIssuer != nil:
+		candidates = []*Provider{v.anyIssuer}
+	case !ok:
+		c.Reason, c.Expected, c.Got = gate.ReasonIssuerMissing, v.known, iss.Kind().String()
+		return nil, settle(trace, c, nil)
+	default:
+		c.Reason, c.Expected, c.Got = gate.ReasonIssuerUnknown, v.known, clip(issuer)
+		return nil, settle(trace, c, nil)
+	}
+	if trace != nil {
+		c.Expected, c.Got = v.known, clip(issuer)
+		trace.Record(c)
+	}
+	for _, p := range candidates {
+		if p.algorithms.Has(alg) {
+			if trace != nil {
+				trace.Record(gate.Check{Name: checkAllowed, Expected: p.algorithms.String(), Got: alg.String()})
+			}
+			return p, nil
+		}
+	}
+	var accepted jose.Algorithms
+	for _, p := range candidates {
+		accepted = accepted.Union(p.algorithms)
+	}
+	return nil, settle(trace, gate.Check{Name: checkAllowed, Reason: gate.ReasonAlgNotAllowed, Expected: accepted.String(), Got: alg.String()}, nil)
+}
+
+const checkAllowed = "algorithm_allowed"
+
+// keyFailure maps an error of a key source. What cannot be told apart is the source's fault, never a pass.
+func keyFailure(err error) gate.Reason {
+	switch {
+	case errors.Is(err, keys.ErrUnknownKey):
+		return gate.ReasonKeyUnknown
+	case errors.Is(err, keys.ErrAmbiguous):
+		return gate.ReasonKeyAmbiguous
+	case errors.Is(err, context.Canceled):
+		return gate.ReasonClientGone
+	case errors.Is(err, context.DeadlineExceeded):
+		return gate.ReasonDeadline
+	}
+	return gate.ReasonKeysUnavailable
+}
