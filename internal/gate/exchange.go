@@ -110,6 +110,9 @@ type Handler interface {
 	Serve(x *Exchange)
 }
 
+// ErrBodyTooLarge is what Body.Read ends with when the body is larger than allowed.
+var ErrBodyTooLarge = errors.New("request body too large")
+
 // ErrAnswered is returned by a step that answered the request itself.
 var ErrAnswered = errors.New("answered by a step")
 
@@ -134,4 +137,34 @@ func (x *Exchange) WriteUpgrade() (io.ReadWriteCloser, error) {
 	}
 	x.HeadSent, x.Upgraded = true, true
 	return x.Writer.Upgrade(x.Reply)
+}
+
+// Reset makes x ready for another request. It lets go of everything but the memory of the headers, so that servers can pool exchanges.
+func (x *Exchange) Reset() {
+	in, out, reply, responses := x.In, x.Out, x.Reply, x.responses
+	if sharesMemory(out, in) || sharesMemory(out, reply) {
+		out = nil
+	}
+	if sharesMemory(reply, in) {
+		reply = nil
+	}
+	clear(responses)
+	*x = Exchange{In: emptied(in), Out: emptied(out), Reply: emptied(reply), responses: responses[:0]}
+}
+
+// maxKeptFields bounds the memory that a pooled exchange holds on to.
+const maxKeptFields = 256
+
+// emptied lets go of the strings of h and keeps its memory, unless that is unusually large.
+func emptied(h Header) Header {
+	if cap(h) > maxKeptFields {
+		return nil
+	}
+	clear(h[:cap(h)])
+	return h[:0]
+}
+
+// sharesMemory reports whether a and b end in the same array: two headers of one exchange must not, once it is reused.
+func sharesMemory(a, b Header) bool {
+	return cap(a) > 0 && cap(b) > 0 && &a[:cap(a)][cap(a)-1] == &b[:cap(b)][cap(b)-1]
 }
