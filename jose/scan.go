@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -178,7 +179,10 @@ func (s *scanner) literal() error {
 	return s.syntax("expected a value")
 }
 
+// number reads a number that a float64 can hold: other readers refuse 1e400, or make
+// it infinite.
 func (s *scanner) number() error {
+	start := s.pos
 	if s.peek() == '-' {
 		s.pos++
 	}
@@ -201,6 +205,9 @@ func (s *scanner) number() error {
 		if s.digits() == 0 {
 			return s.syntax("expected a digit")
 		}
+	}
+	if _, err := strconv.ParseFloat(s.src[start:s.pos], 64); err != nil {
+		return s.syntax("number out of range")
 	}
 	return nil
 }
