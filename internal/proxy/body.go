@@ -1,0 +1,87 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"sync"
+)
+
+var errDetached = errors.New("the exchange is over")
+
+// body is the request's body on its way to one server. It reads the client's body for as long as the try lasts and not longer, although the library reads in goroutines of its own.
+type body struct {
+	src      io.ReadCloser
+	patience *patience
+	finish   func() // called once at the end of src, before the reader learns of it
+
+	mu      sync.Mutex
+	idle    sync.Cond // signalled when a read ends
+	reading bool
+	closed  bool
+	touched bool  // src was read from: the body cannot be sent again
+	ended   bool  // src has no more
+	err     error // what reading src ended with, other than io.EOF
+}
+
+func newBody(src io.ReadCloser, p *patience, finish func()) *body {
+	b := &body{src: src, patience: p, finish: finish}
+	b.idle.L = &b.mu
+	return b
+}
+
+// Read is io.Reader's. While the client is waited for, the server is not to blame.
+func (b *body) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return 0, errDetached
+	}
+	b.reading, b.touched = true, true
+	b.mu.Unlock()
+
+	b.patience.hold()
+	n, err := b.src.Read(p)
+	b.patience.wait()
+	if err == io.EOF {
+		b.finish()
+	}
+
+	b.mu.Lock()
+	b.reading = false
+	b.ended = b.ended || err != nil
+	if err != nil && err != io.EOF && !b.closed {
+		b.err = err
+	}
+	b.idle.Broadcast()
+	b.mu.Unlock()
+	return n, err
+}
+
+// Close ends a read under way by closing the client's body; without one it leaves the client's body alone, so that the next try can read it. No read starts any more.
+func (b *body) Close() error {
+	b.mu.Lock()
+	reading := b.reading && !b.closed
+	b.closed = true
+	b.mu.Unlock()
+	if reading {
+		return b.src.Close()
+	}
+	return nil
+}
+
+// detach is Close that also waits for the end of a read under way.
+func (b *body) detach() {
+	_ = b.Close()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.reading {
+		b.idle.Wait()
+	}
+}
+
+// state returns whether the client's body was read from, and what reading it failed with.
+func (b *body) state() (touched bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.touched, b.err
+}
