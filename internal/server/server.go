@@ -1,0 +1,133 @@
+// Package server is the clients' side of the gateway: it listens, speaks TLS and HTTP, and hands each request to a gate.Handler as a gate.Exchange.
+// This engine stands on net/http.
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/jotgate/jotgate/internal/gate"
+)
+
+const (
+	// lingerOnStop is how long connections may still send a request after they were told to end: answers sent in this time carry
+	// Connection: close (or GOAWAY), so that a client's next request takes another connection instead of meeting a closed one.
+	lingerOnStop = 500 * time.Millisecond
+	// cutOffWait bounds the wait for handlers whose connection was cut off.
+	cutOffWait = 2 * time.Second
+)
+
+// Options are what a Set needs.
+type Options struct {
+	// Handler serves the exchanges.
+	Handler gate.Handler
+	// Log takes what goes wrong; nil discards it. Nothing of a request but the peer's address is logged.
+	Log *slog.Logger
+	// Refused, if not nil, is called after a request was refused before it reached Handler, because the message itself is at fault: x.Denial says why,
+	// x.Status what was answered. It must not keep x.
+	Refused func(x *gate.Exchange)
+}
+
+// Set owns all listeners of the process. Its methods may be called at any time; Prepare and the Commit or Discard of its Plan belong together and
+// must not overlap with another pair.
+type Set struct {
+	options Options
+	log     *slog.Logger
+	ctx     context.Context // ends when connections are cut off; the parent of every exchange's context
+	cutOff  context.CancelFunc
+	tasks   sync.WaitGroup // accept loops, drains, connections that are being opened
+
+	mu          sync.Mutex
+	sockets     map[string]*socket       // by socketKey
+	generations map[*generation]struct{} // current and draining
+	stopping    bool
+}
+
+// New makes a Set without listeners. Shutdown ends it.
+func New(o Options) *Set {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Set{
+		options: o, log: o.Log, ctx: ctx, cutOff: cancel,
+		sockets: make(map[string]*socket), generations: make(map[*generation]struct{}),
+	}
+}
+
+// Addrs returns the address that each listener is bound to, by the listener's name.
+func (s *Set) Addrs() map[string]net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	addrs := make(map[string]net.Addr, len(s.sockets))
+	for _, sock := range s.sockets {
+		addrs[sock.current.Load().cfg.Name] = sock.listener.Addr()
+	}
+	return addrs
+}
+
+// Status describes a listener.
+type Status struct {
+	Listener     string              `json:"listener"`
+	Address      string              `json:"address"`
+	Connections  int                 `json:"connections"`
+	Certificates []CertificateStatus `json:"certificates,omitempty"`
+}
+
+// Status returns the state of every listener, sorted by name. Connections of earlier settings of an address that are still open are counted.
+func (s *Set) Status() []Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	open := make(map[*socket]int)
+	for g := range s.generations {
+		open[g.socket] += g.connections()
+	}
+	all := make([]Status, 0, len(s.sockets))
+	for _, sock := range s.sockets {
+		g := sock.current.Load()
+		st := Status{Listener: g.cfg.Name, Address: sock.listener.Addr().String(), Connections: open[sock]}
+		if g.certs != nil {
+			st.Certificates = g.certs.status()
+		}
+		all = append(all, st)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Listener < all[j].Listener })
+	return all
+}
+
+// Shutdown stops gracefully: it stops accepting, asks clients to take their next request elsewhere (Connection: close, GOAWAY), closes connections that are idle, and
+// waits for requests and upgraded connections to end. When ctx ends, it cuts off what is left and returns ctx's error; nil means that nothing
+// was cut off. The Set cannot be used any more. Further calls wait as well.
+func (s *Set) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.stopping = true
+	for _, sock := range s.sockets {
+		sock.stop()
+	}
+	for g := range s.generations {
+		g.retire(lingerOnStop)
+	}
+	s.mu.Unlock()
+
+	done := make(chan struct{})
+	go func() {
+		s.tasks.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		s.cutOff()
+		return nil
+	case <-ctx.Done():
+	}
+	s.cutOff()
+	select {
+	case <-done:
+	case <-time.After(cutOffWait):
+	}
+	return ctx.Err()
+}
