@@ -112,12 +112,11 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, at place) {
 		d.wrongType(n, at, "a mapping of keys to values", "")
 		return
 	}
-	if o := v.FieldByName("Origin"); o.IsValid() && o.Type() == originType {
-		origin := gate.Origin{
+	if o, ok := originOf(v); ok {
+		*o = gate.Origin{
 			Source: d.source, Object: at.path, Position: gate.Position{Line: n.Line, Column: n.Column}, Fields: map[string]gate.Position{},
 		}
-		o.Set(reflect.ValueOf(origin))
-		at.noun = o.Addr().Interface().(*gate.Origin)
+		at.noun = o
 	}
 	fields := fieldsOf(v.Type())
 	found := d.members(n, at, func(key, value *yaml.Node) {

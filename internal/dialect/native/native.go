@@ -48,6 +48,7 @@ func Load(source string, data []byte, dir string, expand Expand) Result {
 		draft = new(gate.Config)
 		SetDefaults(draft)
 		d.value(root, reflect.ValueOf(draft).Elem(), "", place{})
+		d.placeAbsent(reflect.ValueOf(draft).Elem())
 	}
 	slices.Sort(d.files)
 	r := Result{Draft: draft, Files: slices.Compact(d.files), Problems: d.problems.Sort()}
@@ -55,6 +56,27 @@ func Load(source string, data []byte, dir string, expand Expand) Result {
 		r.Config = draft
 	}
 	return r
+}
+
+// placeAbsent gives an origin to the nouns at the top that the document leaves out, so that a problem with their defaults has a path too.
+func (d *decoder) placeAbsent(config reflect.Value) {
+	for i := range config.NumField() {
+		if !isPlainStruct(config.Field(i).Type()) {
+			continue
+		}
+		if o, ok := originOf(config.Field(i)); ok && o.Object == "" {
+			*o = gate.Origin{Source: d.source, Object: config.Type().Field(i).Tag.Get("yaml")}
+		}
+	}
+}
+
+// originOf returns where a struct keeps its origin, if it does.
+func originOf(v reflect.Value) (*gate.Origin, bool) {
+	f := v.FieldByName("Origin")
+	if !f.IsValid() || f.Type() != originType {
+		return nil, false
+	}
+	return f.Addr().Interface().(*gate.Origin), true
 }
 
 // decoder carries one document on its way into a Config.

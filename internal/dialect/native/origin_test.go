@@ -46,7 +46,8 @@ func TestOrigin(t *testing.T) {
 			"auth.jwt.forwardHeaders": at(18, 11), "auth.jwt.forwardHeaders.X-User": at(18, 19), "auth.jwt.forwardHeaders.X.Dot": at(19, 18),
 		}},
 	}
-	got := []gate.Origin{r.Config.Admin.Origin, r.Config.Upstreams[0].Origin, r.Config.APIs[1].Origin}
+	want = append(want, gate.Origin{Source: "jotgate.yaml", Object: "log"}) // left out
+	got := []gate.Origin{r.Config.Admin.Origin, r.Config.Upstreams[0].Origin, r.Config.APIs[1].Origin, r.Config.Log.Origin}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -70,6 +71,7 @@ func TestDefaults(t *testing.T) {
 	check.Path = "/"
 	var log gate.Log
 	log.SetDefaults()
+	log.Origin = gate.Origin{Source: "jotgate.yaml", Object: "log"}
 	p, u := r.Config.Providers[0], r.Config.Upstreams[0]
 	for _, c := range []struct {
 		name      string
