@@ -240,17 +240,18 @@ func (v *Verifier) pick(iss claims.Value, alg jose.Algorithm, trace *gate.Trace)
 
 const checkAllowed = "algorithm_allowed"
 
-// keyFailure maps an error of a key source. What cannot be told apart is the source's fault, never a pass.
-func keyFailure(err error) gate.Reason {
+// keyFailure maps an error of a key source. What cannot be told apart is the source's fault, never a pass. A request that has ended says so itself: errors
+// of a context inside err may be those of a fetch.
+func keyFailure(ctx context.Context, err error) gate.Reason {
 	switch {
 	case errors.Is(err, keys.ErrUnknownKey):
 		return gate.ReasonKeyUnknown
 	case errors.Is(err, keys.ErrAmbiguous):
 		return gate.ReasonKeyAmbiguous
-	case errors.Is(err, context.Canceled):
-		return gate.ReasonClientGone
-	case errors.Is(err, context.DeadlineExceeded):
+	case ctx.Err() == nil:
+		return gate.ReasonKeysUnavailable
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
 		return gate.ReasonDeadline
 	}
-	return gate.ReasonKeysUnavailable
+	return gate.ReasonClientGone
 }

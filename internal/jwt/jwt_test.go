@@ -347,22 +347,30 @@ func TestTypes(t *testing.T) {
 func TestKeySourceErrors(t *testing.T) {
 	key := signer(t, jose.ES256, "k1")
 	token := sign(t, key, jose.SigningHeader{}, object{"exp": nil})
+	ended := func(cause error) context.Context {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		return ctx
+	}
 	for _, tt := range []struct {
+		name string
+		ctx  context.Context
 		err  error
 		want gate.Reason
 	}{
-		{keys.ErrUnknownKey, gate.ReasonKeyUnknown},
-		{keys.ErrAmbiguous, gate.ReasonKeyAmbiguous},
-		{keys.ErrUnavailable, gate.ReasonKeysUnavailable},
-		{context.Canceled, gate.ReasonClientGone},
-		{context.DeadlineExceeded, gate.ReasonDeadline},
-		{errors.New("anything else"), gate.ReasonKeysUnavailable},
+		{"unknown", t.Context(), keys.ErrUnknownKey, gate.ReasonKeyUnknown},
+		{"ambiguous", t.Context(), keys.ErrAmbiguous, gate.ReasonKeyAmbiguous},
+		{"unavailable", t.Context(), keys.ErrUnavailable, gate.ReasonKeysUnavailable},
+		{"a fetch took too long", t.Context(), context.DeadlineExceeded, gate.ReasonKeysUnavailable},
+		{"anything else", t.Context(), errors.New("anything else"), gate.ReasonKeysUnavailable},
+		{"client gone while waiting", ended(nil), keys.ErrUnavailable, gate.ReasonClientGone},
+		{"no time left while waiting", ended(context.DeadlineExceeded), keys.ErrUnavailable, gate.ReasonDeadline},
 	} {
-		t.Run(tt.err.Error(), func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			source := ring(t, key)
 			source.err = tt.err
 			v := verifier(t, compile(t, provider(), source))
-			_, err := v.Verify(t.Context(), token, now, nil)
+			_, err := v.Verify(tt.ctx, token, now, nil)
 			if got := reasonOf(t, err); got != tt.want {
 				t.Errorf("reason %q, want %q", got, tt.want)
 			}

@@ -101,7 +101,7 @@ func (p *Provider) verify(ctx context.Context, m *jose.Message, trace *gate.Trac
 	header := m.Header()
 	candidates, err := p.keys.Keys(ctx, header.KeyID, header.Algorithm)
 	if err != nil {
-		return nil, settle(trace, gate.Check{Name: checkKey, Reason: keyFailure(err), Expected: "a key of " + p.name, Got: clip(header.KeyID)}, err)
+		return nil, settle(trace, gate.Check{Name: checkKey, Reason: keyFailure(ctx, err), Expected: "a key of " + p.name, Got: clip(header.KeyID)}, err)
 	}
 	fitting := 0
 	var failure error

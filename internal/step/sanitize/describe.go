@@ -1,0 +1,114 @@
+package sanitize
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/jotgate/jotgate/internal/gate"
+)
+
+// describe writes the fields that tell the upstream where the request came from: Forwarded (RFC 7239) and its elder relatives. What a trusted proxy has
+// said is kept and continued; of what others have said nothing is left in x.Out by now.
+func describe(x *gate.Exchange) {
+	element, peer := forwardedElement(x)
+	out := &x.Out
+	extend(out, "X-Forwarded-For", peer)
+	if !out.Has("X-Forwarded-Proto") {
+		out.Add("X-Forwarded-Proto", x.Scheme)
+	}
+	if x.Host != "" && !out.Has("X-Forwarded-Host") {
+		out.Add("X-Forwarded-Host", x.Host)
+	}
+	if !out.Has("X-Forwarded-Port") {
+		out.Add("X-Forwarded-Port", port(x.Host, x.Scheme))
+	}
+	client := peer
+	if x.Client.Addr() != x.Peer.Addr() {
+		client = address(x.Client)
+	}
+	out.Set("X-Real-Ip", client)
+	extend(out, "Forwarded", element)
+}
+
+// extend makes one line of those called name, with value at its end. A line with a quoted string that does not end would swallow what follows it; such a
+// line is left out.
+func extend(h *gate.Header, name, value string) {
+	if !h.Has(name) {
+		h.Add(name, value)
+		return
+	}
+	var b strings.Builder
+	for line := range h.Values(name) {
+		if line != "" && closed(line) {
+			b.WriteString(line)
+			b.WriteString(", ")
+		}
+	}
+	b.WriteString(value)
+	h.Set(name, b.String())
+}
+
+// closed reports whether every quoted string in value ends (RFC 9110 section 5.6.4).
+func closed(value string) bool {
+	quoted := false
+	for i := 0; i < len(value); i++ {
+		switch {
+		case value[i] == '"':
+			quoted = !quoted
+		case quoted && value[i] == '\\':
+			i++
+		}
+	}
+	return !quoted
+}
+
+// forwardedElement returns the forwarded-element about this hop (RFC 7239 section 4), and the peer's address, which is a part of it.
+func forwardedElement(x *gate.Exchange) (element, peer string) {
+	var buffer [128]byte
+	b := append(buffer[:0], "for="...)
+	v6 := x.Peer.Addr().Unmap().Is6()
+	if v6 {
+		b = append(b, `"[`...)
+	}
+	start := len(b)
+	b = appendAddress(b, x.Peer)
+	end := len(b)
+	if v6 {
+		b = append(b, `]"`...)
+	}
+	if x.Host != "" {
+		b = append(b, `;host="`...)
+		for i := range len(x.Host) {
+			if c := x.Host[i]; c == '"' || c == '\\' {
+				b = append(b, '\\')
+			}
+			b = append(b, x.Host[i])
+		}
+		b = append(b, '"')
+	}
+	b = append(b, ";proto="...)
+	b = append(b, x.Scheme...)
+	element = string(b)
+	return element, element[start:end]
+}
+
+// appendAddress appends the address without port and zone; "unknown" (RFC 7239 section 6.2) if there is none.
+func appendAddress(b []byte, a netip.AddrPort) []byte {
+	if !a.IsValid() {
+		return append(b, "unknown"...)
+	}
+	return a.Addr().Unmap().WithZone("").AppendTo(b)
+}
+
+func address(a netip.AddrPort) string { return string(appendAddress(nil, a)) }
+
+// port is the port that the client connected to, as far as it says so.
+func port(host, scheme string) string {
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && i+1 < len(host) && strings.Trim(host[i+1:], "0123456789") == "" {
+		return host[i+1:]
+	}
+	if scheme == "https" {
+		return "443"
+	}
+	return "80"
+}
