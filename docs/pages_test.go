@@ -17,7 +17,8 @@ const generated = "<!-- Generated from internal/gate by `make generate`. Do not 
 const configurationHead = `# Configuration
 
 The configuration is one YAML document in UTF-8; JSON is taken too, as it is part of YAML. ` + "`jotgate check FILE`" + ` reports every mistake in it with line,
-column and path. Editors complete and check it with [jotgate.schema.json](jotgate.schema.json).
+column and path. Editors complete and check it with [jotgate.schema.json](jotgate.schema.json), for example where its first line is
+` + "`# yaml-language-server: $schema=jotgate.schema.json`" + `.
 
 - Nothing is guessed: an unknown key, a key twice, a value of another type and a value that is left blank are errors.
 - **Text** may be quoted or not. Numbers and dates are taken as they are written, so ` + "`minVersion: 1.2`" + ` is the text 1.2; true and false must be quoted to be text.
