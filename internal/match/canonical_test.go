@@ -89,6 +89,7 @@ func TestCanonicalPath(t *testing.T) {
 		{"/public;v=1/admin;x", match.Path{Routing: "/public;v=1/admin;x", Forward: "/public;v=1/admin;x", Folded: "/public/admin"}},
 		{"/;/admin", match.Path{Routing: "/;/admin", Forward: "/;/admin", Folded: "/admin"}},
 		{"/admin%3Fx", match.Path{Routing: "/admin%3Fx", Forward: "/admin%3Fx", Folded: "/admin"}},
+		{"/admin;a%3Fb/c", match.Path{Routing: "/admin;a%3Fb/c", Forward: "/admin;a%3Fb/c", Folded: "/admin"}},
 		{"/admin%23x", match.Path{Routing: "/admin%23x", Forward: "/admin%23x", Folded: "/admin"}},
 		{"/%2561dmin", match.Path{Routing: "/%2561dmin", Forward: "/%2561dmin", Folded: "/admin"}},
 		{"/a%2F%2Fb", match.Path{Routing: "/a%2F%2Fb", Forward: "/a%2F%2Fb", Folded: "/a/b"}},
@@ -126,7 +127,7 @@ func TestCanonicalPathRefuses(t *testing.T) {
 		"/public/..;/admin", "/public/..;x=1/admin", "/public/.;/admin", "/public/%2e%2e;/admin", "/public/..%3B/admin", "/public/..%2Fadmin", "/public/..%2fadmin",
 		"/public/%2e%2e%2fadmin", "/public/..%5Cadmin", "/public/..%5c..%5cadmin", "/public%2F..%2Fadmin", "/public%2f../admin%2f..",
 		"/public/%252e%252e/admin", "/public/%252e%252e%252fadmin", "/public/..%252fadmin", "/public/%25252e%25252e%25252fadmin", "/public/..%255cadmin",
-		"/public/..%3f", "/public/..%23x", "/public/.%252e/admin", "/public%5c..%5cadmin",
+		"/public/..%3f", "/public/..%23x", "/public%3f/.%2Fadmin", "/public%23/..%2fadmin", "/public;%3f/..;/admin", "/public/.%252e/admin", "/public%5c..%5cadmin",
 	} {
 		if got, err := match.CanonicalPath(raw); !errors.Is(err, match.ErrPath) || got != (match.Path{}) {
 			t.Errorf("CanonicalPath(%q) = %+v, %v; want ErrPath", raw, got, err)

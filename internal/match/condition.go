@@ -7,12 +7,15 @@ import (
 	"strings"
 )
 
-// condition is something about host and path that is known of every request that a rule matches. An index looks rules up by it; the rule itself has the last word.
+// condition is something about host and path. The conditions of a rule are such that every request that the rule matches meets one of them: an index looks
+// rules up by them.
 type condition struct {
 	hostKind hostKind
 	host     string // exactHost: the name; wildcardHost: the name without its first label
 	pathKind pathKind
 	path     string
+	// sufficient says that the rule matches every request that meets the condition. Otherwise the rule has the last word.
+	sufficient bool
 }
 
 type hostKind uint8
@@ -47,10 +50,10 @@ func either(operands [][]condition) []condition {
 
 // both returns the conditions of "all of these rules match".
 func both(operands [][]condition) []condition {
-	product := always()
+	product := []condition{{sufficient: true}}
 	for _, operand := range operands {
 		if len(product)*len(operand) > maxConditions {
-			continue // leaving one out keeps the others true
+			operand = always() // forgetting one keeps the others true
 		}
 		var next []condition
 		for _, a := range product {
@@ -67,20 +70,34 @@ func both(operands [][]condition) []condition {
 
 // normal sorts conditions and removes those that say nothing new.
 func normal(conditions []condition) []condition {
-	if slices.Contains(conditions, condition{}) {
-		return always()
+	for _, everything := range []condition{{sufficient: true}, {}} {
+		if slices.Contains(conditions, everything) {
+			return []condition{everything}
+		}
 	}
 	slices.SortFunc(conditions, func(a, b condition) int {
 		return cmp.Or(
 			cmp.Compare(a.hostKind, b.hostKind), cmp.Compare(a.host, b.host),
 			cmp.Compare(a.pathKind, b.pathKind), cmp.Compare(a.path, b.path),
+			boolean(b.sufficient)-boolean(a.sufficient),
 		)
 	})
-	return slices.Compact(conditions)
+	return slices.CompactFunc(conditions, func(a, b condition) bool { // the first is kept, which says more
+		b.sufficient = a.sufficient
+		return a == b
+	})
+}
+
+func boolean(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // and joins two conditions; possible is false if no request meets both.
 func (c condition) and(d condition) (joined condition, possible bool) {
+	c.sufficient = c.sufficient && d.sufficient
 	if c.hostKind < d.hostKind {
 		c.hostKind, c.host, d.hostKind, d.host = d.hostKind, d.host, c.hostKind, c.host
 	}

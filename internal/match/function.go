@@ -101,7 +101,7 @@ func (f function) wrongCount(c *predicate.Call) error {
 
 func host(args []string) (part, int, error) {
 	if args[0] == "*" {
-		return part{test: func(*Request) bool { return true }, conditions: always()}, 0, nil
+		return part{test: func(*Request) bool { return true }, conditions: []condition{{sufficient: true}}}, 0, nil
 	}
 	suffix, wildcard := strings.CutPrefix(args[0], "*.")
 	if strings.Contains(suffix, "*") {
@@ -120,12 +120,12 @@ func host(args []string) (part, int, error) {
 	if wildcard {
 		return part{
 			test:       func(r *Request) bool { return parentOf(r.Host) == name },
-			conditions: []condition{{hostKind: wildcardHost, host: name}},
+			conditions: []condition{{hostKind: wildcardHost, host: name, sufficient: true}},
 		}, 0, nil
 	}
 	return part{
 		test:       func(r *Request) bool { return r.Host == name },
-		conditions: []condition{{hostKind: exactHost, host: name}},
+		conditions: []condition{{hostKind: exactHost, host: name, sufficient: true}},
 	}, 0, nil
 }
 
@@ -152,7 +152,7 @@ func path(args []string) (part, int, error) {
 	want := args[0]
 	return part{
 		test:       func(r *Request) bool { return r.Path == want },
-		conditions: []condition{{pathKind: exactPath, path: want}},
+		conditions: []condition{{pathKind: exactPath, path: want, sufficient: true}},
 	}, 0, checkPath(want, "")
 }
 
@@ -160,7 +160,7 @@ func pathPrefix(args []string) (part, int, error) {
 	want := args[0]
 	return part{
 		test:       func(r *Request) bool { return strings.HasPrefix(r.Path, want) },
-		conditions: []condition{{pathKind: prefixPath, path: want}},
+		conditions: []condition{{pathKind: prefixPath, path: want, sufficient: true}},
 	}, 0, checkPath(want, "x") // a prefix may end anywhere, so look at a path that goes on
 }
 

@@ -111,7 +111,7 @@ func TestMatch(t *testing.T) {
 		if r.Len() != len(tt.source) || r.String() != tt.source {
 			t.Errorf("%s: Len %d, String %q", tt.source, r.Len(), r.String())
 		}
-		if strings.Contains(tt.source, "QueryRegexp(`b") {
+		if strings.Contains(tt.source, "QueryRegexp(`b") || match.RaceDetector {
 			continue // has to unescape, or to fail at it
 		}
 		if n := testing.AllocsPerRun(20, func() { r.Match(&request) }); n != 0 {

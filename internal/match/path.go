@@ -190,17 +190,25 @@ func foldPath(routing string) (string, error) {
 	if err := checkText(text); err != nil {
 		return "", err
 	}
-	folded := string(text)
-	if i := strings.IndexAny(folded, "?#"); i >= 0 {
-		folded = folded[:i]
-	}
-	segments := strings.Split(folded, "/")
-	for i, s := range segments {
-		s, _, _ = strings.Cut(s, ";")
-		if s == "." || s == ".." {
+	return foldSegments(strings.Split(string(text), "/"))
+}
+
+// foldSegments finishes foldPath for the decoded segments of a path.
+func foldSegments(segments []string) (string, error) {
+	kept := segments[:0]
+	ended := false // a "?" or "#" was passed; dot segments behind it still count, because not every back end ends the path there
+	for _, s := range segments {
+		name := s
+		if i := strings.IndexAny(s, ";?#"); i >= 0 {
+			name = s[:i]
+		}
+		if name == "." || name == ".." {
 			return "", refuse("a dot segment in disguise")
 		}
-		segments[i] = s
+		if !ended {
+			kept = append(kept, name)
+		}
+		ended = ended || strings.ContainsAny(s, "?#")
 	}
-	return cleanPath(strings.Join(segments, "/")), nil
+	return cleanPath(strings.Join(kept, "/")), nil
 }

@@ -32,12 +32,10 @@ func NewTable[T any](entries []Entry[T]) *Table[T] {
 	slices.SortStableFunc(t.entries, func(a, b Entry[T]) int {
 		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Name, b.Name))
 	})
-	for rank, e := range t.entries {
+	for _, e := range t.entries {
 		t.rules = append(t.rules, e.Rule)
-		for _, c := range e.Rule.conditions {
-			t.index.add(c, int32(rank))
-		}
 	}
+	t.index = newIndex(t.rules)
 	return t
 }
 
