@@ -137,7 +137,7 @@ func (j *jwk) name(k *Key) (*Key, error) {
 	case err == nil:
 		return bound, nil
 	case k.Symmetric() && alg.Symmetric():
-		return nil, shortSecret(len(k.material.(*secretMaterial).secret), alg)
+		return nil, shortSecret(len(k.material.(*secretMaterial).secret()), alg)
 	default:
 		return nil, fmt.Errorf("%w: alg %s is not one for this kty and crv", ErrKeyInvalid, alg)
 	}

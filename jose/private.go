@@ -83,7 +83,7 @@ func (j *jwk) signer(m material) (signer, error) {
 		if len(d) != ed25519.SeedSize {
 			return nil, fmt.Errorf("%w: d is not %d bytes", ErrKeyInvalid, ed25519.SeedSize)
 		}
-		return &okpSigner{ed25519.NewKeyFromSeed(d)}, nil
+		return &okpSigner{seal(ed25519.NewKeyFromSeed(d))}, nil
 	}
 }
 
@@ -198,7 +198,7 @@ func signerFromBlock(block *pem.Block) (signer, error) {
 	case *ecdsa.PrivateKey:
 		return &ecSigner{key}, nil
 	case ed25519.PrivateKey:
-		return &okpSigner{key}, nil
+		return &okpSigner{seal(key)}, nil
 	case *mldsa.PrivateKey:
 		return &akpSigner{key}, nil
 	default:

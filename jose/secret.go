@@ -5,15 +5,22 @@ import (
 	"crypto/hmac"
 	"crypto/subtle"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/base64"
 	"fmt"
 )
 
 // secretMaterial is the key of a MAC.
 type secretMaterial struct {
-	secret []byte
+	secret sealed
 	fits   Algorithms
 }
+
+// sealed holds secret bytes where printing cannot reach them: fmt follows pointers,
+// slices and unexported fields, past every String method, but not functions.
+type sealed func() []byte
+
+func seal(secret []byte) sealed { return func() []byte { return secret } }
 
 // SecretOptions say what a shared secret is for.
 type SecretOptions struct {
@@ -58,7 +65,7 @@ func newSecret(secret []byte, allowShort bool) (*secretMaterial, error) {
 	if len(secret) == 0 {
 		return nil, fmt.Errorf("%w: empty secret", ErrKeyWeak)
 	}
-	m := &secretMaterial{secret: bytes.Clone(secret)}
+	m := &secretMaterial{secret: seal(bytes.Clone(secret))}
 	for _, alg := range [...]Algorithm{HS256, HS384, HS512} {
 		if allowShort || len(secret) >= alg.hash().Size() {
 			m.fits = m.fits.Union(NewAlgorithms(alg))
@@ -86,7 +93,7 @@ func LooksLikePublicKey(secret []byte) bool {
 	case len(text) > 0 && text[0] == '{':
 		return looksLikeJWK(string(text))
 	}
-	if looksLikeDER(secret) || looksLikeDER(text) {
+	if looksLikeDER(secret) {
 		return true
 	}
 	// The body of a PEM file without its first and last line; line breaks are skipped.
@@ -109,13 +116,20 @@ func looksLikeJWK(text string) bool {
 }
 
 func looksLikeDER(der []byte) bool {
+	// A line break that an editor added is not part of it.
+	var element asn1.RawValue
+	rest, err := asn1.Unmarshal(der, &element)
+	if err != nil || len(bytes.TrimSpace(rest)) > 0 {
+		return false
+	}
+	der = element.FullBytes
 	if _, err := parsePKIX(der); err == nil {
 		return true
 	}
 	if _, err := x509.ParsePKCS1PublicKey(der); err == nil {
 		return true
 	}
-	_, err := x509.ParseCertificate(der)
+	_, err = x509.ParseCertificate(der)
 	return err == nil
 }
 
@@ -135,7 +149,7 @@ func (m *secretMaterial) verify(alg Algorithm, message, signature []byte) bool {
 }
 
 func (m *secretMaterial) mac(alg Algorithm, message []byte) []byte {
-	h := hmac.New(alg.hash().New, m.secret)
+	h := hmac.New(alg.hash().New, m.secret())
 	h.Write(message)
 	return h.Sum(nil)
 }
@@ -144,5 +158,5 @@ func (m *secretMaterial) required() []member { return nil }
 
 func (m *secretMaterial) equal(other material) bool {
 	o, ok := other.(*secretMaterial)
-	return ok && subtle.ConstantTimeCompare(m.secret, o.secret) == 1
+	return ok && subtle.ConstantTimeCompare(m.secret(), o.secret()) == 1
 }

@@ -30,7 +30,7 @@ func generate(alg Algorithm) (signer, error) {
 		return generateEC(alg)
 	case familyEdDSA:
 		_, private, err := ed25519.GenerateKey(rand.Reader)
-		return &okpSigner{private}, err
+		return &okpSigner{seal(private)}, err
 	case familyMLDSA:
 		params, _ := mldsaParameters(alg)
 		private, err := mldsa.GenerateKey(params)
@@ -54,7 +54,7 @@ type secretSigner struct{ material *secretMaterial }
 
 func (s *secretSigner) public() (material, error) { return s.material, nil }
 func (s *secretSigner) private() []member {
-	return []member{{"k", encode(s.material.secret)}, {"kty", "oct"}}
+	return []member{{"k", encode(s.material.secret())}, {"kty", "oct"}}
 }
 
 func (s *secretSigner) sign(alg Algorithm, message []byte) ([]byte, error) {
@@ -152,16 +152,18 @@ func (s *k1Signer) pkcs8() ([]byte, error) {
 	return asn1.Marshal(pkcs8Key{Algorithm: id, PrivateKey: inner})
 }
 
-type okpSigner struct{ key ed25519.PrivateKey }
+type okpSigner struct{ secret sealed }
+
+func (s *okpSigner) key() ed25519.PrivateKey { return s.secret() }
 
 func (s *okpSigner) public() (material, error) {
-	return asMaterial(newOKP(s.key.Public().(ed25519.PublicKey)))
+	return asMaterial(newOKP(s.key().Public().(ed25519.PublicKey)))
 }
-func (s *okpSigner) private() []member      { return []member{{"d", encode(s.key.Seed())}} }
-func (s *okpSigner) pkcs8() ([]byte, error) { return x509.MarshalPKCS8PrivateKey(s.key) }
+func (s *okpSigner) private() []member      { return []member{{"d", encode(s.key().Seed())}} }
+func (s *okpSigner) pkcs8() ([]byte, error) { return x509.MarshalPKCS8PrivateKey(s.key()) }
 
 func (s *okpSigner) sign(_ Algorithm, message []byte) ([]byte, error) {
-	return ed25519.Sign(s.key, message), nil
+	return ed25519.Sign(s.key(), message), nil
 }
 
 type akpSigner struct{ key *mldsa.PrivateKey }
