@@ -75,7 +75,7 @@ func (a *attempt) end() {
 		_ = a.response.Close()
 	}
 	if a.body != nil {
-		a.body.detach()
+		a.x.Received += a.body.detach()
 	}
 }
 

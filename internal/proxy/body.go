@@ -16,6 +16,7 @@ type body struct {
 
 	mu      sync.Mutex
 	idle    sync.Cond // signalled when a read ends
+	n       int64     // bytes read from src
 	reading bool
 	closed  bool
 	touched bool  // src was read from: the body cannot be sent again
@@ -48,6 +49,7 @@ func (b *body) Read(p []byte) (int, error) {
 
 	b.mu.Lock()
 	b.reading = false
+	b.n += int64(n)
 	b.ended = b.ended || err != nil
 	if err != nil && err != io.EOF && !b.closed {
 		b.err = err
@@ -69,14 +71,15 @@ func (b *body) Close() error {
 	return nil
 }
 
-// detach is Close that also waits for the end of a read under way.
-func (b *body) detach() {
+// detach is Close that also waits for the end of a read under way. It returns how many bytes were read.
+func (b *body) detach() int64 {
 	_ = b.Close()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for b.reading {
 		b.idle.Wait()
 	}
+	return b.n
 }
 
 // state returns whether the client's body was read from, and what reading it failed with.

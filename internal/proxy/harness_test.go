@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -265,6 +266,9 @@ func answers(response string) func(int, net.Conn, *bufio.Reader) {
 		}
 	}
 }
+
+// discardLog is for servers whose complaints are expected.
+var discardLog = log.New(io.Discard, "", 0)
 
 // deadAddress is an address where nothing listens.
 func deadAddress(t testing.TB) string {

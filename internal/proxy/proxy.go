@@ -3,7 +3,7 @@
 package proxy
 
 import (
-	"encoding/json"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -170,9 +170,15 @@ func detached(u *gate.Upstream) gate.Upstream {
 // contentKey is the same for two upstreams exactly if they say the same, files included.
 func contentKey(u *gate.Upstream, tlsDigest string) string {
 	c := detached(u)
-	text, err := json.Marshal(&c)
-	if err != nil {
-		panic("proxy: an upstream is plain data: " + err.Error())
+	var check gate.HealthCheck
+	var secure gate.ClientTLS
+	if c.HealthCheck != nil {
+		check = *c.HealthCheck
 	}
-	return string(text) + tlsDigest
+	if c.TLS != nil {
+		secure = *c.TLS
+	}
+	checked := c.HealthCheck != nil
+	c.HealthCheck, c.TLS = nil, nil // %#v would print addresses
+	return fmt.Sprintf("%#v %v %#v %#v %s", c, checked, check, secure, tlsDigest)
 }

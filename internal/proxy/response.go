@@ -49,6 +49,7 @@ func (a *attempt) respond(resp *http.Response) *gate.Denial {
 	}
 	if names := announced(resp.Trailer); names != "" && !bodyless {
 		x.Reply.Add("Trailer", names)
+		length = -1 // over HTTP/1.1, a body that is framed by its length has no place for trailers
 	}
 	if err := x.WriteHead(resp.StatusCode, length); err != nil {
 		return a.clientFailed(err)
@@ -56,7 +57,7 @@ func (a *attempt) respond(resp *http.Response) *gate.Denial {
 	if bodyless {
 		return nil
 	}
-	return a.stream(resp, length)
+	return a.stream(resp, resp.ContentLength)
 }
 
 // stream copies the body and the trailer.
@@ -78,10 +79,12 @@ func (a *attempt) stream(resp *http.Response, length int64) *gate.Denial {
 		n, err := resp.Body.Read(buf[:])
 		stall.Stop() // from here on it is the client who takes the time
 		if n > 0 {
-			if _, err := x.Writer.Write(buf[:n]); err != nil {
-				return a.clientFailed(err)
+			written, werr := x.Writer.Write(buf[:n])
+			x.Sent += int64(written)
+			sent += int64(written)
+			if werr != nil {
+				return a.clientFailed(werr)
 			}
-			sent += int64(n)
 		}
 		if err == io.EOF {
 			break
