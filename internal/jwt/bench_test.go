@@ -9,12 +9,12 @@ import (
 )
 
 // prepared is a verifier with its keys in memory and a usual token for it.
-func prepared(t testing.TB, alg jose.Algorithm) (*jwt.Verifier, string) {
-	t.Helper()
-	key := signer(t, alg, "k1")
-	source := silent{ring(t, key)}
-	v := verifier(t, compile(t, provider(func(p *gate.Provider) { p.Algorithms = []string{alg.String()} }), source))
-	token := sign(t, key, jose.SigningHeader{Type: "at+jwt"}, object{
+func prepared(tb testing.TB, alg jose.Algorithm) (*jwt.Verifier, string) {
+	tb.Helper()
+	key := signer(tb, alg, "k1")
+	source := silent{ring(tb, key)}
+	v := verifier(tb, compile(tb, provider(func(p *gate.Provider) { p.Algorithms = []string{alg.String()} }), source))
+	token := sign(tb, key, jose.SigningHeader{Type: "at+jwt"}, object{
 		"scope": "tickets:read tickets:write", "grp": "admin", "email": "alice@example.com",
 		"realm_access": object{"roles": []string{"user", "editor"}},
 	})

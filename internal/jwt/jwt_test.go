@@ -34,15 +34,15 @@ type keyRing struct {
 	verified []string
 }
 
-func ring(t testing.TB, signers ...*jose.SigningKey) *keyRing {
-	t.Helper()
+func ring(tb testing.TB, signers ...*jose.SigningKey) *keyRing {
+	tb.Helper()
 	public := make([]*jose.Key, len(signers))
 	for i, s := range signers {
 		public[i] = s.Public()
 	}
 	set, problems := jose.NewSet(public...)
 	if len(problems) > 0 {
-		t.Fatal(problems)
+		tb.Fatal(problems)
 	}
 	return &keyRing{set: set}
 }
@@ -67,8 +67,8 @@ func (r *keyRing) Verified(key *jose.Key) {
 // generated caches one signing key for each algorithm and kid: RSA keys are slow to make.
 var generated sync.Map
 
-func signer(t testing.TB, alg jose.Algorithm, kid string) *jose.SigningKey {
-	t.Helper()
+func signer(tb testing.TB, alg jose.Algorithm, kid string) *jose.SigningKey {
+	tb.Helper()
 	type id struct {
 		alg jose.Algorithm
 		kid string
@@ -78,7 +78,7 @@ func signer(t testing.TB, alg jose.Algorithm, kid string) *jose.SigningKey {
 	}
 	k, err := jose.GenerateKey(alg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	k = k.WithKeyID(kid)
 	generated.Store(id{alg, kid}, k)
@@ -88,8 +88,8 @@ func signer(t testing.TB, alg jose.Algorithm, kid string) *jose.SigningKey {
 type object = map[string]any
 
 // payload is a good payload of issuer A, changed by the given members; nil removes one.
-func payload(t testing.TB, change object) []byte {
-	t.Helper()
+func payload(tb testing.TB, change object) []byte {
+	tb.Helper()
 	all := object{
 		"iss": issuerA, "sub": "alice", "aud": "tickets", "client_id": "web", "jti": "1",
 		"iat": now.Add(-time.Minute).Unix(), "exp": now.Add(time.Hour).Unix(),
@@ -98,25 +98,25 @@ func payload(t testing.TB, change object) []byte {
 	maps.DeleteFunc(all, func(_ string, v any) bool { return v == nil })
 	text, err := json.Marshal(all)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return text
 }
 
-func sign(t testing.TB, key *jose.SigningKey, header jose.SigningHeader, change object) string {
-	t.Helper()
-	token, err := key.Sign(payload(t, change), header)
+func sign(tb testing.TB, key *jose.SigningKey, header jose.SigningHeader, change object) string {
+	tb.Helper()
+	token, err := key.Sign(payload(tb, change), header)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return token
 }
 
-func signRaw(t testing.TB, key *jose.SigningKey, header string, payload []byte) string {
-	t.Helper()
+func signRaw(tb testing.TB, key *jose.SigningKey, header string, payload []byte) string {
+	tb.Helper()
 	token, err := key.SignRaw([]byte(header), payload)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return token
 }
@@ -132,36 +132,36 @@ func provider(change ...func(*gate.Provider)) *gate.Provider {
 	return p
 }
 
-func compile(t testing.TB, p *gate.Provider, source jwt.Keys) *jwt.Provider {
-	t.Helper()
+func compile(tb testing.TB, p *gate.Provider, source jwt.Keys) *jwt.Provider {
+	tb.Helper()
 	made, problems := jwt.NewProvider(p, source)
 	if len(problems) > 0 {
-		t.Fatal(problems)
+		tb.Fatal(problems)
 	}
 	return made
 }
 
-func verifier(t testing.TB, providers ...*jwt.Provider) *jwt.Verifier {
-	t.Helper()
+func verifier(tb testing.TB, providers ...*jwt.Provider) *jwt.Verifier {
+	tb.Helper()
 	v, err := jwt.New(providers)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return v
 }
 
 // reasonOf returns the reason of a refusal, "" for none.
-func reasonOf(t testing.TB, err error) gate.Reason {
-	t.Helper()
+func reasonOf(tb testing.TB, err error) gate.Reason {
+	tb.Helper()
 	if err == nil {
 		return ""
 	}
 	var d *gate.Denial
 	if !errors.As(err, &d) {
-		t.Fatalf("error is a %T, not a refusal: %v", err, err)
+		tb.Fatalf("error is a %T, not a refusal: %v", err, err)
 	}
 	if d.Reason.Text() == "" {
-		t.Errorf("reason %q is not in the table", d.Reason)
+		tb.Errorf("reason %q is not in the table", d.Reason)
 	}
 	return d.Reason
 }

@@ -39,33 +39,33 @@ type setup struct {
 	good, other, fake string
 }
 
-func prepare(t testing.TB) setup {
-	t.Helper()
+func prepare(tb testing.TB) setup {
+	tb.Helper()
 	p := &gate.Provider{Name: "a", Issuer: "https://a.example.com", AnyAudience: true, Algorithms: []string{"EdDSA"}}
 	p.SetDefaults()
 	sign := func(key *jose.SigningKey, sub string) string {
 		payload := fmt.Sprintf(`{"iss":"https://a.example.com","sub":%q,"exp":%d}`, sub, now.Unix()+60)
 		token, err := key.Sign([]byte(payload), jose.SigningHeader{})
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return token
 	}
 	key, err := jose.GenerateKey(jose.EdDSA)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	attacker, err := jose.GenerateKey(jose.EdDSA)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	compiled, problems := jwt.NewProvider(p, oneKey{key.Public()})
 	if problems != nil {
-		t.Fatal(problems)
+		tb.Fatal(problems)
 	}
 	v, err := jwt.New([]*jwt.Provider{compiled})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return setup{v, sign(key, "alice"), sign(key, "bob"), sign(attacker.WithKeyID(key.KeyID()), "alice")}
 }
@@ -84,11 +84,11 @@ func everywhere(strip bool) *gate.API {
 		gate.TokenSource{Cookie: "access_token"}, gate.TokenSource{Query: "jwt"}, gate.TokenSource{Form: "jwt"})
 }
 
-func step(t testing.TB, s setup, api *gate.API) *bearer.Step {
-	t.Helper()
+func step(tb testing.TB, s setup, api *gate.API) *bearer.Step {
+	tb.Helper()
 	made, problems := bearer.New(api, s.verifier)
 	if problems.Err() != nil {
-		t.Fatal(problems)
+		tb.Fatal(problems)
 	}
 	return made
 }

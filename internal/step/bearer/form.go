@@ -3,6 +3,7 @@ package bearer
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/jotgate/jotgate/internal/gate"
@@ -32,7 +33,7 @@ func (f *form) find(x *gate.Exchange) (string, error) {
 
 // isForm reports whether the request has a body in which tokens are allowed: of a method that gives it a meaning, so not GET, and of a form's media type.
 func isForm(x *gate.Exchange) (bool, error) {
-	if x.Method != "POST" && x.Method != "PUT" && x.Method != "PATCH" || x.Length == 0 {
+	if !slices.Contains([]string{"POST", "PUT", "PATCH"}, x.Method) || x.Length == 0 {
 		return false, nil
 	}
 	forms := 0

@@ -1,0 +1,155 @@
+// Package claimheaders is the step that tells the upstream who is calling: it writes claims of the verified token into headers.
+package claimheaders
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jotgate/jotgate/internal/claims"
+	"github.com/jotgate/jotgate/internal/gate"
+)
+
+// Missing says what becomes of a header whose claim is missing, null or an empty array.
+type Missing uint8
+
+const (
+	// Omit leaves the header out: there is nothing to say.
+	Omit Missing = iota
+	// Empty sends the header with an empty value, for back ends that ask whether it is there.
+	Empty
+)
+
+// Step writes headers from x.Identity to x.Out. It is read-only and safe for concurrent use.
+type Step struct {
+	headers []header // by name
+	missing Missing
+}
+
+type header struct {
+	name   string
+	folded string
+	path   claims.Path
+}
+
+// New makes the step of an API that asks for tokens. The step is nil if the problems hold more than warnings.
+func New(api *gate.API, missing Missing) (*Step, gate.Problems) {
+	headers, problems := compile(api)
+	if problems.Err() != nil {
+		return nil, problems
+	}
+	return &Step{headers: headers, missing: missing}, problems
+}
+
+// Check returns what is wrong with the headers that an API forwards claims in.
+func Check(api *gate.API) gate.Problems {
+	_, problems := compile(api)
+	return problems
+}
+
+// maxName is the longest name of a header.
+const maxName = 128
+
+func compile(api *gate.API) ([]header, gate.Problems) {
+	config := api.Auth.JWT
+	if config == nil {
+		return nil, nil
+	}
+	var headers []header
+	var problems gate.Problems
+	seen := make(map[string]string)
+	for _, name := range slices.Sorted(maps.Keys(config.ForwardHeaders)) {
+		at := "auth.jwt.forwardHeaders." + name
+		add := func(hint, format string, args ...any) {
+			problems = append(problems, api.Origin.Problem(at, hint, format, args...))
+		}
+		path, err := claims.ParsePath(config.ForwardHeaders[name])
+		folded := gate.FoldName(name)
+		other, twice := seen[folded]
+		switch {
+		case !isToken(name):
+			add("letters, digits and dashes", "%q is not a header name", name)
+		case len(name) > maxName:
+			add("", "a header name has at most %d characters", maxName)
+		case reserved(folded):
+			add("for example X-User", "%s has a meaning of its own and cannot carry a claim", name)
+		case twice:
+			add("keep one of them", "back ends may confuse %s with %s", name, other)
+		case config.ForwardHeaders[name] == "":
+			add("for example sub", "names no claim")
+		case err != nil:
+			add("", "%v", err)
+		}
+		seen[folded] = name
+		headers = append(headers, header{name: name, folded: folded, path: path})
+	}
+	return headers, problems
+}
+
+// isToken reports whether s is a token (RFC 9110 section 5.6.2), as header names are.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if ('a' > c || c > 'z') && ('A' > c || c > 'Z') && ('0' > c || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// reserved reports whether a header says how the message is framed, read or routed, or who vouches for it: a claim in its place could change what the
+// upstream is asked.
+func reserved(folded string) bool {
+	switch folded {
+	case "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "proxy", "te", "trailer", "transfer-encoding", "upgrade",
+		"http2-settings", "expect", "host", "content-length", "content-type", "content-encoding", "content-range", "range", "authorization", "cookie",
+		"www-authenticate", "set-cookie", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-real-ip":
+		return true
+	}
+	return false
+}
+
+// Handle replaces every header of the step. The error is always a *gate.Denial: a claim that a header cannot carry unchanged is never altered, for what is
+// left of it could be somebody else.
+func (s *Step) Handle(x *gate.Exchange) error {
+	if x.Identity == nil {
+		return gate.Deny(gate.ReasonInternal, errors.New("forwarding claims of a request without an identity"))
+	}
+	x.Out.DelFunc(s.sets)
+	for i := range s.headers {
+		h := &s.headers[i]
+		value := x.Identity.Claims.Lookup(h.path)
+		lines, err := claims.HeaderValues(value)
+		if err != nil {
+			return refuse(x, h, value.Kind(), err)
+		}
+		for _, line := range lines {
+			x.Out.Add(h.name, line)
+		}
+		if len(lines) == 0 && s.missing == Empty {
+			x.Out.Add(h.name, "")
+		}
+		if x.Trace != nil {
+			x.Trace.Record(gate.Check{Name: "forward_header", Expected: h.name + " from " + h.path.String(), Got: strings.Join(lines, ", "), Claim: true})
+		}
+	}
+	return nil
+}
+
+// sets reports whether a field is one of the step's, in whatever spelling.
+func (s *Step) sets(name string) bool {
+	for i := range s.headers {
+		if len(name) == len(s.headers[i].name) && (gate.EqualName(name, s.headers[i].name) || gate.FoldName(name) == s.headers[i].folded) {
+			return true
+		}
+	}
+	return false
+}
+
+func refuse(x *gate.Exchange, h *header, kind claims.Kind, err error) error {
+	expected, got := fmt.Sprintf("%s in a form that %s can carry", h.path, h.name), kind.String()
+	x.Trace.Record(gate.Check{Name: "forward_header", Reason: gate.ReasonForwardClaim, Expected: expected, Got: got})
+	return &gate.Denial{Reason: gate.ReasonForwardClaim, Expected: expected, Got: got, Err: err}
+}
