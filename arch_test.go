@@ -27,8 +27,8 @@ var mayImport = map[string][]string{
 	"internal/secret":         {"internal/gate"},
 	"internal/match":          {"internal/predicate", "internal/gate"},
 	"internal/keys":           {"jose", "internal/gate"},
-	"internal/jwt":            {"jose", "internal/claims", "internal/gate", "internal/keys"},
-	"internal/step/*":         {"internal/gate", "internal/claims", "internal/jwt", "internal/match"},
+	"internal/jwt":            {"jose", "internal/predicate", "internal/claims", "internal/gate", "internal/keys"},
+	"internal/step/*":         {"internal/predicate", "internal/gate", "internal/claims", "internal/jwt", "internal/match"},
 	"internal/proxy":          {"internal/gate"},
 	"internal/engine":         {"jose", "internal/predicate", "internal/claims", "internal/gate", "internal/observe", "internal/match", "internal/keys", "internal/jwt", "internal/step/*", "internal/proxy"},
 	"internal/dialect/native": {"internal/gate", "internal/predicate"},
@@ -40,7 +40,6 @@ var mayImport = map[string][]string{
 	"internal/demo/idp":       {"jose"},
 	"internal/demo/tickets":   {},
 	"cmd/jotgate":             {"jose", "internal/*"},
-	"tools/reference":         {"internal/*"},
 }
 
 // onlyIn says which packages may use a library: one library, one job, one importer.
@@ -51,7 +50,7 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/cobra":              {"cmd/jotgate"},
 	"filippo.io/mldsa":                    {"jose"},
 	"github.com/decred/dcrd":              {"jose"},
-	"encoding/json":                       {"jose", "internal/admin", "internal/engine", "internal/keys", "internal/demo", "internal/demo/idp", "internal/demo/tickets", "internal/app", "cmd/jotgate", "tools/reference"},
+	"encoding/json":                       {"jose", "internal/admin", "internal/engine", "internal/keys", "internal/demo", "internal/demo/idp", "internal/demo/tickets", "internal/app", "cmd/jotgate"},
 	"net/http/httputil":                   {},
 	"crypto/md5":                          {},
 	"math/rand":                           {"internal/keys", "internal/proxy"}, // jitter

@@ -1,0 +1,160 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/internal/jwt"
+	"github.com/jotgate/jotgate/internal/match"
+)
+
+// checkAPI reports what is wrong with an API by itself.
+func (c *compiler) checkAPI(a *gate.API) {
+	if a.Match != "" {
+		if _, err := match.Parse(a.Match); err != nil {
+			c.syntaxProblem(&a.Origin, "match", err)
+		}
+	}
+	if a.Answers != gate.AnswersProblem && a.Answers != gate.AnswersBare {
+		c.problem(&a.Origin, "answers", "use problem or bare", "unknown form of answers %q", a.Answers)
+	}
+	if a.Timeout < 0 {
+		c.problem(&a.Origin, "timeout", "0 means no limit", "a timeout cannot be negative")
+	}
+	for i := range a.Public {
+		_, problems := compilePublic(a, i)
+		c.problems = append(c.problems, problems...)
+	}
+	switch {
+	case a.Auth.JWT != nil && a.Auth.Anonymous:
+		c.problem(&a.Origin, "auth", "keep one of them", "jwt and anonymous contradict each other")
+	case a.Auth.JWT == nil && !a.Auth.Anonymous:
+		c.problem(&a.Origin, "auth", "name jwt, or say anonymous: true to let everybody in", "it is not said who may call the API")
+	}
+	if a.Auth.JWT != nil {
+		c.verifier(a)
+	}
+	_, problems := c.steps(a, nil)
+	c.problems = append(c.problems, problems...)
+}
+
+// api compiles an API that checkAPI has found nothing wrong with.
+func (c *compiler) api(a *gate.API) *api {
+	compiled := &api{name: a.Name, rule: a.Match, broken: a.Broken != ""}
+	status := APIStatus{Name: a.Name, State: "serving", Error: a.Broken, Match: a.Match, Listeners: a.Listeners, Upstream: a.Upstream}
+	if len(a.Listeners) == 0 {
+		for i := range c.config.Listeners {
+			status.Listeners = append(status.Listeners, c.config.Listeners[i].Name)
+		}
+	}
+	if a.Auth.JWT != nil {
+		status.Providers = a.Auth.JWT.Providers
+	}
+	if compiled.broken {
+		status.State = "quarantined"
+	}
+	c.snapshot.status = append(c.snapshot.status, status)
+
+	base := route{
+		api: compiled, metrics: c.options.Metrics.API(a.Name), bare: a.Answers == gate.AnswersBare, named: a.Realm,
+		timeout: a.Timeout, maxBody: int64(a.MaxBodyBytes),
+	}
+	if base.named == "" {
+		base.named = a.Name
+	}
+	if !compiled.broken {
+		upstream := c.upstreams[a.Upstream]
+		if upstream == nil {
+			return nil // Check has reported it
+		}
+		base.upstream = upstream
+	}
+	protected, public := base, base
+	var verifier *jwt.Verifier
+	if a.Auth.JWT != nil && !compiled.broken {
+		verifier = c.verifier(a)
+		if verifier == nil {
+			return nil
+		}
+	}
+	steps, problems := c.steps(a, verifier)
+	c.problems = append(c.problems, problems...)
+	protected.steps, public.steps = steps.protected, steps.public
+	compiled.protected, compiled.public = &protected, &public
+	for i := range a.Public {
+		p, _ := compilePublic(a, i)
+		compiled.open = append(compiled.open, p)
+	}
+	return compiled
+}
+
+// verifier joins the providers of an API.
+func (c *compiler) verifier(a *gate.API) *jwt.Verifier {
+	var providers []*jwt.Provider
+	for _, name := range a.Auth.JWT.Providers {
+		p := c.providers[name]
+		if p == nil {
+			return nil // it is unknown or broken, which is reported elsewhere
+		}
+		providers = append(providers, p)
+	}
+	if len(providers) == 0 {
+		return nil
+	}
+	verifier, err := jwt.New(providers)
+	if err != nil {
+		c.problem(&a.Origin, "auth.jwt.providers", "", "%v", err)
+		return nil
+	}
+	return verifier
+}
+
+// compilePublic compiles the public path i of a.
+func compilePublic(a *gate.API, i int) (publicPath, gate.Problems) {
+	p := a.Public[i]
+	at := fmt.Sprintf("public[%d]", i)
+	var problems gate.Problems
+	add := func(path, hint, format string, args ...any) {
+		problems = append(problems, a.Origin.Problem(path, hint, format, args...))
+	}
+	out := publicPath{methods: p.Methods, path: p.Path}
+	where := at + ".path"
+	if p.PathPrefix != "" {
+		out.path, out.prefix, where = p.PathPrefix, true, at+".pathPrefix"
+	}
+	switch {
+	case p.Path != "" && p.PathPrefix != "":
+		add(at, "keep one of them", "path and pathPrefix contradict each other")
+	case out.path == "":
+		add(at, "for example path: /health", "path or pathPrefix is missing")
+	default:
+		canonical, err := match.CanonicalPath(out.path)
+		if err != nil || canonical.Routing != out.path || canonical.Ambiguous() {
+			add(where, "start with /, without . and .. segments, percent-encoding and ;", "%q is no canonical path, so no request could have it", out.path)
+		}
+	}
+	if len(out.methods) == 0 {
+		out.methods = []string{"GET", "HEAD"}
+	}
+	for k, method := range out.methods {
+		if method == "" || strings.ToUpper(method) != method || strings.ContainsFunc(method, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			add(fmt.Sprintf("%s.methods[%d]", at, k), "write it in capitals, for example GET", "%q is no method", method)
+		}
+	}
+	return out, problems
+}
+
+// collectProtected gathers every header that some API sets from claims. All of them are removed from the requests to all APIs, for two APIs may share an upstream.
+func (c *compiler) collectProtected() {
+	for i := range c.config.APIs {
+		if j := c.config.APIs[i].Auth.JWT; j != nil {
+			for name := range j.ForwardHeaders {
+				c.protected = append(c.protected, name)
+			}
+		}
+	}
+	slices.Sort(c.protected)
+	c.protected = slices.Compact(c.protected)
+}

@@ -1,0 +1,246 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/internal/keys"
+	"github.com/jotgate/jotgate/internal/match"
+	"github.com/jotgate/jotgate/internal/observe"
+	"github.com/jotgate/jotgate/internal/proxy"
+)
+
+// Snapshot is a compiled configuration. It is immutable; the resources that it holds are released when it was retired and its last request is done.
+type Snapshot struct {
+	tables     map[string]*match.Table[*api] // by listener
+	status     []APIStatus
+	sources    []*keys.Source
+	upstreams  []*proxy.Upstream
+	references atomic.Int64 // 1 for being in force (or about to be), and 1 for each request
+	once       sync.Once
+}
+
+// APIStatus is the state of an API, for /status.
+type APIStatus struct {
+	Name string `json:"name"`
+	// State is "serving" or "quarantined".
+	State string `json:"state"`
+	// Error is why the API is quarantined.
+	Error     string   `json:"error,omitempty"`
+	Match     string   `json:"match"`
+	Listeners []string `json:"listeners"`
+	Upstream  string   `json:"upstream"`
+	Providers []string `json:"providers,omitempty"`
+}
+
+// api is a compiled API: the protected route and the public ones beside it.
+type api struct {
+	name      string
+	rule      string
+	broken    bool
+	protected *route
+	public    *route
+	open      []publicPath
+}
+
+// route is a flat list of steps and the upstream behind them.
+type route struct {
+	api      *api
+	steps    []gate.Step
+	upstream gate.Forwarder
+	metrics  *observe.APIMetrics
+	bare     bool
+	named    string // realm
+	timeout  time.Duration
+	maxBody  int64
+}
+
+func (s *Snapshot) release() {
+	if s.references.Add(-1) == 0 {
+		s.once.Do(s.free)
+	}
+}
+
+// Discard gives up a snapshot that was never put in force.
+func (s *Snapshot) Discard() { s.release() }
+
+func (s *Snapshot) free() {
+	for _, source := range s.sources {
+		source.Release()
+	}
+	for _, upstream := range s.upstreams {
+		upstream.Release()
+	}
+}
+
+// WaitReady waits until every key source of the snapshot has its first keys, or has waited for as long as its provider allows, or ctx is over.
+// It reports whether all have keys.
+func (s *Snapshot) WaitReady(ctx context.Context) bool {
+	ready := make(chan bool)
+	for _, source := range s.sources {
+		go func() { ready <- source.WaitReady(ctx) == nil }()
+	}
+	all := true
+	for range s.sources {
+		all = <-ready && all
+	}
+	return all
+}
+
+// Ready reports whether every key source has keys now.
+func (e *Engine) Ready() bool {
+	s := e.acquire()
+	if s == nil {
+		return false
+	}
+	defer s.release()
+	for _, source := range s.sources {
+		if !source.Status().Ready {
+			return false
+		}
+	}
+	return true
+}
+
+// route finds the route of x and writes the routing view of x. The route is nil if there is none, and may be there with an error.
+func (s *Snapshot) route(x *gate.Exchange) (*route, error) {
+	if s == nil {
+		return nil, gate.Deny(gate.ReasonNotReady, nil)
+	}
+	path, err := canonicalize(x)
+	if err != nil {
+		x.Trace.Record(gate.Check{Name: "request", Reason: gate.AsDenial(err).Reason})
+		return nil, err
+	}
+	found := s.lookup(x, path.Routing)
+	if path.Ambiguous() && s.lookup(x, path.Folded) != found {
+		// A back end that decodes more than we do would serve a path that was judged by other rules.
+		x.Trace.Record(gate.Check{Name: "request", Reason: gate.ReasonBadTarget, Expected: "a path that every back end reads alike"})
+		return nil, gate.Deny(gate.ReasonBadTarget, nil)
+	}
+	if found == nil {
+		x.Trace.Record(gate.Check{Name: "route", Reason: gate.ReasonNoRoute})
+		return nil, gate.Deny(gate.ReasonNoRoute, nil)
+	}
+	x.API = found.api.name
+	if x.Trace != nil {
+		found.trace(x.Trace)
+	}
+	if found.api.broken {
+		return found, gate.Deny(gate.ReasonQuarantined, nil)
+	}
+	return found, nil
+}
+
+// lookup returns the route for a path, nil if there is none.
+func (s *Snapshot) lookup(x *gate.Exchange, path string) *route {
+	table := s.tables[x.Listener]
+	if table == nil {
+		return nil // the listener is being closed
+	}
+	found, _, ok := table.Lookup(&match.Request{
+		Method: x.Method, Host: x.RoutingHost, Path: path, Query: x.OutQuery, Header: x.In, Client: x.Peer.Addr(),
+	})
+	if !ok {
+		return nil
+	}
+	return found.route(x.Method, path)
+}
+
+func (r *route) trace(t *gate.Trace) {
+	c := gate.Check{Name: "route", Expected: r.api.rule, Got: "API " + r.api.name}
+	if r == r.api.public {
+		c.Got += ", public path"
+	}
+	if r.api.broken {
+		c.Reason = gate.ReasonQuarantined
+	}
+	t.Record(c)
+}
+
+// run takes x through the steps.
+func (r *route) run(x *gate.Exchange) error {
+	if err := r.limitBody(x); err != nil {
+		return err
+	}
+	for _, step := range r.steps {
+		if responder, ok := step.(gate.Responder); ok {
+			x.Observe(responder)
+		}
+		if err := step.Handle(x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *route) realm() string {
+	if r == nil {
+		return "jotgate"
+	}
+	return r.named
+}
+
+// limitBody holds the body of x to the API's limit.
+func (r *route) limitBody(x *gate.Exchange) error {
+	if r.maxBody <= 0 {
+		return nil
+	}
+	if x.Length > r.maxBody {
+		return gate.Deny(gate.ReasonBodyLarge, nil)
+	}
+	if x.Length < 0 {
+		x.Body = &limitedBody{ReadCloser: x.Body, left: r.maxBody}
+	}
+	return nil
+}
+
+// limitedBody ends a body of unknown length with gate.ErrBodyTooLarge once it is longer than allowed.
+type limitedBody struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1] // one more than allowed, to tell a body that is just as long from one that is longer
+	}
+	n, err := b.ReadCloser.Read(p)
+	if int64(n) > b.left {
+		return 0, gate.ErrBodyTooLarge
+	}
+	b.left -= int64(n)
+	return n, err
+}
+
+// limitTime ends x's context after d, unless the connection speaks another protocol by then.
+func limitTime(x *gate.Exchange, d time.Duration) (stop func()) {
+	ctx, cancel := context.WithCancelCause(x.Context)
+	timer := time.AfterFunc(d, func() { cancel(errTimeLimit) })
+	x.Context = ctx
+	x.Observe(stopOnUpgrade{timer})
+	return func() {
+		timer.Stop()
+		cancel(errServed)
+	}
+}
+
+// Why the context of an exchange with a time limit has ended.
+var (
+	errServed    = errors.New("the exchange is over")
+	errTimeLimit = errors.New("the exchange took longer than allowed")
+)
+
+type stopOnUpgrade struct{ timer *time.Timer }
+
+// Respond stops the timer of a connection that changes its protocol.
+func (s stopOnUpgrade) Respond(x *gate.Exchange) {
+	if x.Status == 101 {
+		s.timer.Stop()
+	}
+}

@@ -1,0 +1,55 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/internal/match"
+)
+
+// canonicalize writes the routing view of x: the host and path that rules see, and the path and query that are forwarded. The returned path is for judging whether
+// back ends may read it differently.
+func canonicalize(x *gate.Exchange) (match.Path, error) {
+	host, err := match.CanonicalHost(x.Host)
+	if err != nil {
+		return match.Path{}, gate.Deny(gate.ReasonBadHost, err)
+	}
+	escaped, query, _ := strings.Cut(x.Target, "?")
+	path, err := match.CanonicalPath(escaped)
+	if err != nil {
+		return match.Path{}, gate.Deny(gate.ReasonBadTarget, err)
+	}
+	x.RoutingHost, x.RoutingPath = host, path.Routing
+	x.OutPath, x.OutQuery = path.Forward, query
+	return path, nil
+}
+
+// publicPath is a compiled gate.PublicPath.
+type publicPath struct {
+	methods []string
+	path    string
+	prefix  bool
+}
+
+// matches reports whether a request needs no token. A prefix ends at a slash, so that /public does not open /publications.
+func (p publicPath) matches(method, path string) bool {
+	if !slices.Contains(p.methods, method) {
+		return false
+	}
+	if !p.prefix {
+		return path == p.path
+	}
+	rest, ok := strings.CutPrefix(path, p.path)
+	return ok && (rest == "" || rest[0] == '/' || strings.HasSuffix(p.path, "/"))
+}
+
+// route returns the route of the API for a request: the public one only where a public path matches.
+func (a *api) route(method, path string) *route {
+	for i := range a.open {
+		if a.open[i].matches(method, path) {
+			return a.public
+		}
+	}
+	return a.protected
+}
