@@ -95,6 +95,7 @@ type Admin struct {
 
 // Log says what is logged. Logs are JSON lines on standard error; access lines go to standard output.
 type Log struct {
+	Origin Origin `yaml:"-"`
 	// Level is debug, info, warn or error.
 	Level string `yaml:"level"`
 	// Access writes one line for each request.
@@ -108,6 +109,7 @@ func (l *Log) SetDefaults() { l.Level, l.Access = "info", true }
 
 // Shutdown says how the gateway stops.
 type Shutdown struct {
+	Origin Origin `yaml:"-"`
 	// Delay is how long /readyz already answers 503 before the listeners close, so that load balancers notice.
 	Delay time.Duration `yaml:"delay"`
 	// Timeout is how long requests under way may take to finish before they are cut off.

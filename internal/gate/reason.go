@@ -18,7 +18,7 @@ const (
 	ReasonSlowRequest   Reason = "request_timeout"
 	ReasonClientGone    Reason = "client_gone"
 	ReasonMisdirected   Reason = "misdirected_request"
-	ReasonShuttingDown  Reason = "shutting_down"
+	ReasonNotReady      Reason = "not_ready"
 	ReasonHTTPVersion   Reason = "http_version_unsupported"
 	ReasonBodyForm      Reason = "form_invalid"
 	ReasonBadForwarding Reason = "header_field_invalid"
@@ -83,7 +83,7 @@ var reasonTable = map[Reason]reasonInfo{
 	ReasonSlowRequest:   {KindRequestTimeout, "The request did not arrive in time"},
 	ReasonClientGone:    {KindClientGone, "The client closed the connection"},
 	ReasonMisdirected:   {KindMisdirected, "The Host header names another host than the TLS connection"},
-	ReasonShuttingDown:  {KindUnavailable, "The gateway is stopping"},
+	ReasonNotReady:      {KindUnavailable, "The gateway is starting or stopping"},
 	ReasonHTTPVersion:   {KindVersionUnsupported, "The HTTP version is not supported"},
 	ReasonBodyForm:      {KindBadRequest, "The form body cannot be read"},
 	ReasonBadForwarding: {KindBadRequest, "A header field has an invalid name or value"},
