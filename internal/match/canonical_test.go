@@ -90,6 +90,7 @@ func TestCanonicalPath(t *testing.T) {
 		{"/;/admin", match.Path{Routing: "/;/admin", Forward: "/;/admin", Folded: "/admin"}},
 		{"/admin%3Fx", match.Path{Routing: "/admin%3Fx", Forward: "/admin%3Fx", Folded: "/admin"}},
 		{"/admin;a%3Fb/c", match.Path{Routing: "/admin;a%3Fb/c", Forward: "/admin;a%3Fb/c", Folded: "/admin"}},
+		{"/admin%3Fa/b/c", match.Path{Routing: "/admin%3Fa/b/c", Forward: "/admin%3Fa/b/c", Folded: "/admin"}},
 		{"/admin%23x", match.Path{Routing: "/admin%23x", Forward: "/admin%23x", Folded: "/admin"}},
 		{"/%2561dmin", match.Path{Routing: "/%2561dmin", Forward: "/%2561dmin", Folded: "/admin"}},
 		{"/a%2F%2Fb", match.Path{Routing: "/a%2F%2Fb", Forward: "/a%2F%2Fb", Folded: "/a/b"}},

@@ -139,6 +139,7 @@ func TestLimits(t *testing.T) {
 		strings.Repeat("(", predicate.MaxDepth) + "A()" + strings.Repeat(")", predicate.MaxDepth),
 		strings.Repeat("!", predicate.MaxDepth) + "A()",
 		"A()" + strings.Repeat("||A()", predicate.MaxNodes/2-1),
+		"A()" + strings.Repeat("&&(A())", 2*predicate.MaxDepth) + strings.Repeat("||!A()", 2*predicate.MaxDepth),
 	}
 	for _, source := range within {
 		if _, err := predicate.Parse(source); err != nil {
