@@ -105,9 +105,9 @@ func (k *Key) Thumbprint() string {
 }
 
 // Equal reports whether k and other are the same key material with the same kid
-// and algorithms.
+// and algorithms. The zero Key equals nothing.
 func (k *Key) Equal(other *Key) bool {
-	return k.id == other.id && k.fits == other.fits && k.material != nil && k.material.equal(other.material)
+	return other != nil && k.id == other.id && k.fits == other.fits && k.material != nil && k.material.equal(other.material)
 }
 
 // MarshalJSON returns the public JWK, with use "sig" and the kid and alg if there
@@ -154,10 +154,7 @@ func (k Key) String() string {
 	return fmt.Sprintf("jose.Key(kid=%s, %s)", quote(k.id), k.fits)
 }
 
-// GoString is String, so that %#v does not reach the material either.
-func (k Key) GoString() string { return k.String() }
-
-// Format writes String under every verb.
+// Format writes String under every verb, so that %#v does not reach the material either.
 func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
 
 // LogValue is String.

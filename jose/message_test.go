@@ -4,7 +4,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"math/big"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -253,6 +255,42 @@ func TestVerifyRefusals(t *testing.T) {
 			onlyOne(t, err, tokenErrors())
 		}
 	}
+}
+
+// Keys, sets and messages are shared by all requests: this is for the race detector.
+func TestConcurrentUse(t *testing.T) {
+	var keys []*Key
+	for _, key := range testKeys() {
+		keys = append(keys, key.Public().WithKeyID(key.Algorithm().String()))
+	}
+	public, problems := NewSet(slices.DeleteFunc(keys, (*Key).Symmetric)...)
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	var group sync.WaitGroup
+	for alg := range AsymmetricAlgorithms().All() {
+		key := testKeys()[alg].WithKeyID(alg.String())
+		m, err := Parse(sign(t, key, "{}"), Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 4 {
+			group.Go(func() {
+				candidates := public.Candidates(m.Header().KeyID, m.Header().Algorithm)
+				if len(candidates) != 1 {
+					t.Errorf("%s: %d candidates", alg, len(candidates))
+					return
+				}
+				if _, err := Verify(m, candidates[0], NewAlgorithms(alg)); err != nil {
+					t.Errorf("%s: %v", alg, err)
+				}
+				if _, err := key.Sign([]byte("{}"), SigningHeader{}); err != nil {
+					t.Errorf("%s: %v", alg, err)
+				}
+			})
+		}
+	}
+	group.Wait()
 }
 
 func TestAllocations(t *testing.T) {

@@ -64,6 +64,12 @@ func pkixBlock(t *testing.T, public any) string {
 	return block("PUBLIC KEY", der)
 }
 
+// rsaBlock makes a PKCS #1 block of an odd modulus.
+func rsaBlock(size uint, e int) string {
+	n := new(big.Int).Lsh(big.NewInt(1), size-1)
+	return block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsa.PublicKey{N: n.Add(n, big.NewInt(1)), E: e}))
+}
+
 func TestParsePEM(t *testing.T) {
 	rsaPublic := testKeys()[RS256].Public().material.(*rsaMaterial).public
 	a, b, c := ecKey(t, elliptic.P256()), ecKey(t, elliptic.P256()), ecKey(t, elliptic.P256())
@@ -105,6 +111,9 @@ func TestParsePEM(t *testing.T) {
 		{"request", block("CERTIFICATE REQUEST", []byte("x")), 0, ErrKeyUnsupported},
 		{"P-224", pkixBlock(t, &ecKey(t, elliptic.P224()).PublicKey), 0, ErrKeyUnsupported},
 		{"RSA of 1024 bits", pkixBlock(t, &small.PublicKey), 0, ErrKeyWeak},
+		{"RSA of 9000 bits", rsaBlock(9000, 65537), 0, ErrKeyUnsupported},
+		{"RSA with e = 1", rsaBlock(2048, 1), 0, ErrKeyWeak},
+		{"RSA with an even modulus", pkixBlock(t, &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 2047), E: 3}), 0, ErrKeyInvalid},
 		{"good and weak", good + pkixBlock(t, &small.PublicKey), 0, ErrKeyWeak},
 	} {
 		keys, err := ParsePEM([]byte(test.text))

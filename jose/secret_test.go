@@ -183,6 +183,10 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		if got := fmt.Sprintf("%v %+v %#v %d", key, *key, key, *key); got != "[secret] [secret] [secret] [secret]" {
 			t.Errorf("%s: printed as %s", alg, got)
 		}
+		text, err := key.MarshalText()
+		if got := key.String() + string(text); err != nil || got != "[secret][secret]" {
+			t.Errorf("%s: as text %s, %v", alg, got, err)
+		}
 		if text, err := json.Marshal(key); err != nil || string(text) != `"[secret]"` {
 			t.Errorf("%s: marshalled as %s, %v", alg, text, err)
 		}

@@ -188,10 +188,7 @@ func (k *SigningKey) header(h SigningHeader) ([]byte, error) {
 // String returns "[secret]".
 func (SigningKey) String() string { return redacted }
 
-// GoString returns "[secret]".
-func (SigningKey) GoString() string { return redacted }
-
-// Format writes "[secret]" under every verb.
+// Format writes "[secret]" under every verb, %#v among them.
 func (SigningKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // MarshalJSON returns the string "[secret]"; see [SigningKey.PrivateJWK].

@@ -1,10 +1,13 @@
 package jose_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,9 +21,22 @@ type tokenGroup struct {
 	Tests   []struct {
 		TcID    int
 		Comment string
-		JWS     string
+		JWS     tokenText
+		JWE     tokenText
 		Result  string
 	}
+}
+
+// tokenText is a token; those of the JSON serialization stand in the file as objects.
+type tokenText string
+
+func (s *tokenText) UnmarshalJSON(data []byte) error {
+	var text string
+	if json.Unmarshal(data, &text) != nil {
+		text = string(data)
+	}
+	*s = tokenText(text)
+	return nil
 }
 
 // document is what a verifier of the group would be given: the public key or set if
@@ -33,8 +49,8 @@ func (g tokenGroup) document() []byte {
 }
 
 // verify judges a token by a set, as a gateway does: candidates by kid and algorithm.
-func verify(token string, set *jose.Set, allowed jose.Algorithms) error {
-	m, err := jose.Parse(token, jose.Limits{})
+func verify(token tokenText, set *jose.Set, allowed jose.Algorithms) error {
+	m, err := jose.Parse(string(token), jose.Limits{})
 	if err != nil {
 		return err
 	}
@@ -140,5 +156,48 @@ func TestWycheproofKeys(t *testing.T) {
 				t.Errorf("%d cases, want 26: %v", n, slices.Collect(maps.Values(verdicts)))
 			}
 		})
+	}
+}
+
+// TestWycheproofEncryption runs the tokens of the two collections with encrypted tokens.
+// None is accepted; what has the five segments of a JWE is told from a broken JWS. The
+// signed ones among json_web_crypto_test.json are judged like the others.
+func TestWycheproofEncryption(t *testing.T) {
+	encrypted, valid := 0, 0
+	for _, name := range []string{"json_web_encryption_test.json", "json_web_crypto_test.json"} {
+		var file struct{ TestGroups []tokenGroup }
+		readVectors(t, name, &file)
+		for _, group := range file.TestGroups {
+			document := group.document()
+			if !bytes.Contains(document, []byte(`"keys"`)) {
+				document = fmt.Appendf(nil, `{"keys":[%s]}`, document)
+			}
+			set, _, err := jose.ParseSet(document, jose.SetOptions{Secrets: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, test := range group.Tests {
+				if test.JWS != "" {
+					accepted := verify(test.JWS, set, everything()) == nil
+					if accepted != (test.Result == "valid") {
+						t.Errorf("%s, case %d (%s): accepted = %t", name, test.TcID, test.Comment, accepted)
+					}
+					if accepted {
+						valid++
+					}
+					continue
+				}
+				err := verify(test.JWE, set, everything())
+				if err == nil || strings.Count(string(test.JWE), ".") == 4 != errors.Is(err, jose.ErrEncrypted) {
+					t.Errorf("%s, case %d (%s): %v", name, test.TcID, test.Comment, err)
+				}
+				if errors.Is(err, jose.ErrEncrypted) {
+					encrypted++
+				}
+			}
+		}
+	}
+	if valid != 4 || encrypted != 151 {
+		t.Errorf("%d signed tokens accepted, %d told to be encrypted; want 4 and 151", valid, encrypted)
 	}
 }
