@@ -302,6 +302,24 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+func TestPreflightNeedsNoToken(t *testing.T) {
+	g := newGateway(t)
+	g.use(t, strings.Replace(document, "    realm: my tickets\n", "    realm: my tickets\n    cors: {allowOrigins: [\"https://app.example.com\"], allowCredentials: true}\n", 1))
+	before := g.calls.Load()
+	_, client := g.do("OPTIONS", "http://api.example.com/tickets", "Origin", "https://app.example.com", "Access-Control-Request-Method", "PUT")
+	if client.status != 204 || client.header.Get("Access-Control-Allow-Origin") != "https://app.example.com" || g.calls.Load() != before {
+		t.Errorf("preflight: %d %v", client.status, client.header)
+	}
+	_, client = g.do("GET", "http://api.example.com/tickets", "Origin", "https://app.example.com")
+	if client.status != 401 || client.header.Get("Access-Control-Allow-Origin") != "https://app.example.com" {
+		t.Errorf("scripts cannot read the refusal: %d %v", client.status, client.header)
+	}
+	_, client = g.do("OPTIONS", "http://api.example.com/tickets")
+	if client.status != 401 {
+		t.Errorf("OPTIONS that is no preflight: %d, want 401", client.status)
+	}
+}
+
 func TestBodyLimit(t *testing.T) {
 	g := newGateway(t)
 	g.use(t, document)

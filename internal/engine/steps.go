@@ -8,17 +8,23 @@ import (
 	"github.com/jotgate/jotgate/internal/step/authorize"
 	"github.com/jotgate/jotgate/internal/step/bearer"
 	"github.com/jotgate/jotgate/internal/step/claimheaders"
+	"github.com/jotgate/jotgate/internal/step/cors"
 	"github.com/jotgate/jotgate/internal/step/sanitize"
 )
 
 // stepLists are the steps of an API's two routes.
 type stepLists struct{ protected, public []gate.Step }
 
-// steps makes the steps of an API. This is the one place where their order is written. Steps whose settings have problems are left out, so the lists are fit for use only
-// without problems. The verifier may be nil when the lists are only made for their problems.
+// steps makes the steps of an API. This is the one place where their order is written. The lists are fit for use only
+// if there are no problems beyond warnings. The verifier may be nil when the lists are only made for their problems.
 func (c *compiler) steps(a *gate.API, verifier *jwt.Verifier) (stepLists, gate.Problems) {
 	var problems gate.Problems
 	lists := stepLists{public: []gate.Step{sanitize.New(c.protected)}}
+	if a.CORS != nil {
+		answer, more := cors.New(a)
+		problems = append(problems, more...)
+		lists.public = append(lists.public, answer)
+	}
 	lists.protected = slices.Clone(lists.public)
 	if a.Auth.JWT == nil {
 		return lists, problems
