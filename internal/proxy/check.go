@@ -194,7 +194,7 @@ func (p *reporter) tls(t *gate.ClientTLS) (*tls.Config, string) {
 		if err != nil {
 			p.add("tls."+field, "", "the file cannot be read: %v", err)
 		}
-		fmt.Fprintf(digest, "%s %d ", field, len(data))
+		digest.Write(fmt.Appendf(nil, "%s %d ", field, len(data)))
 		digest.Write(data)
 		return data
 	}

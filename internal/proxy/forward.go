@@ -67,7 +67,7 @@ func (u *Upstream) try(x *gate.Exchange, s *server) (*gate.Denial, verdict) {
 	if err != nil {
 		return gate.Deny(gate.ReasonBadForwarding, err), final
 	}
-	resp, err := a.transport.RoundTrip(req)
+	resp, err := a.transport.RoundTrip(req) //nolint:bodyclose // the end of the attempt closes it
 	a.patience.end()
 	if err != nil {
 		d := a.refusal(err)

@@ -41,7 +41,7 @@ type result struct {
 
 // door is a real server in front of an upstream, without the engine between them.
 type door struct {
-	t       testing.TB
+	tb      testing.TB
 	addr    string
 	url     string
 	manager *proxy.Manager
@@ -52,12 +52,12 @@ type door struct {
 }
 
 // openDoor forwards everything to u. edit may be nil.
-func openDoor(t testing.TB, u *gate.Upstream, edit func(*gate.Exchange)) *door {
-	t.Helper()
-	d := &door{t: t, manager: proxy.NewManager(proxy.Options{}), results: make(chan result, 4096), edit: edit}
+func openDoor(tb testing.TB, u *gate.Upstream, edit func(*gate.Exchange)) *door {
+	tb.Helper()
+	d := &door{tb: tb, manager: proxy.NewManager(proxy.Options{}), results: make(chan result, 4096), edit: edit}
 	up, problems := d.manager.Acquire(u)
 	if up == nil {
-		t.Fatalf("acquiring the upstream: %v", problems)
+		tb.Fatalf("acquiring the upstream: %v", problems)
 	}
 	d.up = up
 	set := server.New(server.Options{Handler: d})
@@ -67,7 +67,7 @@ func openDoor(t testing.TB, u *gate.Upstream, edit func(*gate.Exchange)) *door {
 	l.MaxBodyBytes = 200 << 20
 	plan, err := set.Prepare([]gate.Listener{l})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	plan.Commit()
 	d.addr = set.Addrs()["test"].String()
@@ -76,12 +76,12 @@ func openDoor(t testing.TB, u *gate.Upstream, edit func(*gate.Exchange)) *door {
 		Transport:     &http.Transport{DisableCompression: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		d.client.CloseIdleConnections()
 		ctx, cancel := context.WithTimeout(context.Background(), patienceOfTests)
 		defer cancel()
 		if err := set.Shutdown(ctx); err != nil {
-			t.Errorf("stopping the server: %v", err)
+			tb.Errorf("stopping the server: %v", err)
 		}
 		up.Release()
 		d.manager.Close()
@@ -117,33 +117,33 @@ func (d *door) Serve(x *gate.Exchange) {
 
 // result waits for the end of the next exchange.
 func (d *door) result() result {
-	d.t.Helper()
+	d.tb.Helper()
 	select {
 	case r := <-d.results:
 		return r
 	case <-time.After(patienceOfTests):
-		d.t.Fatal("the exchange does not end")
+		d.tb.Fatal("the exchange does not end")
 		panic("unreachable")
 	}
 }
 
 // do sends a request and reads the whole response.
 func (d *door) do(method, target string, body io.Reader, header ...string) (*http.Response, string) {
-	d.t.Helper()
+	d.tb.Helper()
 	resp, text, err := d.try(method, target, body, header...)
 	if err != nil {
-		d.t.Fatalf("%s %s: %v", method, target, err)
+		d.tb.Fatalf("%s %s: %v", method, target, err)
 	}
 	return resp, text
 }
 
 func (d *door) try(method, target string, body io.Reader, header ...string) (*http.Response, string, error) {
-	d.t.Helper()
+	d.tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patienceOfTests)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, d.url+target, body)
 	if err != nil {
-		d.t.Fatal(err)
+		d.tb.Fatal(err)
 	}
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Add(header[i], header[i+1])
@@ -159,12 +159,12 @@ func (d *door) try(method, target string, body io.Reader, header ...string) (*ht
 
 // raw opens a connection to the door.
 func (d *door) raw() net.Conn {
-	d.t.Helper()
+	d.tb.Helper()
 	c, err := net.Dial("tcp", d.addr)
 	if err != nil {
-		d.t.Fatal(err)
+		d.tb.Fatal(err)
 	}
-	d.t.Cleanup(func() { _ = c.Close() })
+	d.tb.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(patienceOfTests))
 	return c
 }
@@ -180,30 +180,30 @@ func group(urls ...string) *gate.Upstream {
 }
 
 // backend is a real HTTP server.
-func backend(t testing.TB, h http.HandlerFunc) string {
-	t.Helper()
+func backend(tb testing.TB, h http.HandlerFunc) string {
+	tb.Helper()
 	s := httptest.NewServer(h)
-	t.Cleanup(s.Close)
+	tb.Cleanup(s.Close)
 	return s.URL
 }
 
 // backendHTTP2 is a real HTTP/2 server with prior knowledge.
-func backendHTTP2(t testing.TB, h http.HandlerFunc) string {
-	t.Helper()
+func backendHTTP2(tb testing.TB, h http.HandlerFunc) string {
+	tb.Helper()
 	s := httptest.NewUnstartedServer(h)
 	s.Config.Protocols = new(http.Protocols)
 	s.Config.Protocols.SetUnencryptedHTTP2(true)
 	s.Start()
-	t.Cleanup(s.Close)
+	tb.Cleanup(s.Close)
 	return strings.Replace(s.URL, "http:", "h2c:", 1)
 }
 
 // rawBackend accepts connections and hands each with its number to serve, which need not close it.
-func rawBackend(t testing.TB, serve func(n int, c net.Conn, r *bufio.Reader)) string {
-	t.Helper()
+func rawBackend(tb testing.TB, serve func(n int, c net.Conn, r *bufio.Reader)) string {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var running sync.WaitGroup
 	var mu sync.Mutex
@@ -223,7 +223,7 @@ func rawBackend(t testing.TB, serve func(n int, c net.Conn, r *bufio.Reader)) st
 			})
 		}
 	})
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = l.Close()
 		mu.Lock()
 		for _, c := range open {
@@ -271,24 +271,24 @@ func answers(response string) func(int, net.Conn, *bufio.Reader) {
 var discardLog = log.New(io.Discard, "", 0)
 
 // deadAddress is an address where nothing listens.
-func deadAddress(t testing.TB) string {
-	t.Helper()
+func deadAddress(tb testing.TB) string {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer l.Close()
 	return fmt.Sprintf("http://%s", l.Addr())
 }
 
 // within fails the test if f does not return.
-func within(t testing.TB, f func()) {
-	t.Helper()
+func within(tb testing.TB, f func()) {
+	tb.Helper()
 	done := make(chan struct{})
 	go func() { defer close(done); f() }()
 	select {
 	case <-done:
 	case <-time.After(patienceOfTests):
-		t.Fatal("it hangs")
+		tb.Fatal("it hangs")
 	}
 }

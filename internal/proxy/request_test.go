@@ -16,6 +16,7 @@ import (
 
 // capture is a backend that returns what it got, head and body, as the body of its response.
 func capture(t *testing.T) string {
+	t.Helper()
 	return rawBackend(t, func(_ int, c net.Conn, r *bufio.Reader) {
 		for {
 			head := readHead(r)

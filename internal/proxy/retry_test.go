@@ -68,6 +68,7 @@ func TestConnectFailuresEnd(t *testing.T) {
 
 // breaker is a server that counts requests, and breaks the connection off instead of answering.
 func breaker(t *testing.T, requests *atomic.Int64) string {
+	t.Helper()
 	return rawBackend(t, func(_ int, c net.Conn, r *bufio.Reader) {
 		if readHead(r) != "" {
 			requests.Add(1)
@@ -115,6 +116,7 @@ func TestRetriesAfterSending(t *testing.T) {
 
 // poisoned is a server that answers every request but those for /poison, at which it breaks the connection off.
 func poisoned(t *testing.T, poison *atomic.Int64) string {
+	t.Helper()
 	return rawBackend(t, func(_ int, c net.Conn, r *bufio.Reader) {
 		for {
 			head := readHead(r)
@@ -242,9 +244,11 @@ func TestNoRetryOnceTheClientHasSeenSomething(t *testing.T) {
 
 func TestTimeouts(t *testing.T) {
 	silent := func(t *testing.T) string {
+		t.Helper()
 		return rawBackend(t, func(_ int, c net.Conn, _ *bufio.Reader) { _, _ = io.Copy(io.Discard, c) })
 	}
 	deaf := func(t *testing.T) string { // reads nothing after the header
+		t.Helper()
 		return rawBackend(t, func(_ int, c net.Conn, r *bufio.Reader) {
 			readHead(r)
 			select {
@@ -254,6 +258,7 @@ func TestTimeouts(t *testing.T) {
 		})
 	}
 	stuck := func(t *testing.T) string {
+		t.Helper()
 		return rawBackend(t, func(_ int, c net.Conn, r *bufio.Reader) {
 			readHead(r)
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello")
@@ -261,9 +266,11 @@ func TestTimeouts(t *testing.T) {
 		})
 	}
 	silentHTTP2 := func(t *testing.T) string {
+		t.Helper()
 		return backendHTTP2(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	}
 	stuckHTTP2 := func(t *testing.T) string {
+		t.Helper()
 		return backendHTTP2(t, func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, "hello")
 			_ = http.NewResponseController(w).Flush()

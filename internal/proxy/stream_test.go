@@ -275,7 +275,7 @@ func TestEarlyResponse(t *testing.T) {
 	t.Run("while the client is silent", func(t *testing.T) {
 		for name, url := range map[string]string{
 			"HTTP/1.1": closing,
-			"HTTP/2":   backendHTTP2(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "big", 413) }),
+			"HTTP/2":   backendHTTP2(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "big", http.StatusRequestEntityTooLarge) }),
 		} {
 			t.Run(name, func(t *testing.T) {
 				d := openDoor(t, group(url), nil)
