@@ -84,7 +84,6 @@ func (c *compiler) algorithms() {
 	if len(c.from.Algorithms) == 0 {
 		c.problem("algorithms", "for example [RS256]", "is missing")
 	}
-	var symmetric, asymmetric bool
 	for i, name := range c.from.Algorithms {
 		path := fmt.Sprintf("algorithms[%d]", i)
 		alg, err := jose.ParseAlgorithm(name)
@@ -98,12 +97,7 @@ func (c *compiler) algorithms() {
 		case c.to.algorithms.Has(alg):
 			c.problem(path, "", "%s is listed twice", name)
 		}
-		symmetric, asymmetric = symmetric || alg.Symmetric(), asymmetric || !alg.Symmetric()
 		c.to.algorithms = c.to.algorithms.Union(jose.NewAlgorithms(alg))
-	}
-	if symmetric && asymmetric {
-		// A public key that is taken for a shared secret lets everybody sign.
-		c.problem("algorithms", "make two providers", "mixes algorithms for shared secrets (HS...) with those for public keys")
 	}
 }
 

@@ -41,9 +41,6 @@ func TestCheck(t *testing.T) {
 			"providers[0].algorithms[3]: unknown algorithm \"ES257\" (did you mean ES256?)",
 			"providers[0].algorithms[4]: RS256 is listed twice",
 		}},
-		{"algorithms mixed", func(p *gate.Provider) { p.Algorithms = []string{"RS256", "HS256"} }, []string{
-			"providers[0].algorithms: mixes algorithms for shared secrets (HS...) with those for public keys (make two providers)",
-		}},
 		{"audience twice", func(p *gate.Provider) { p.AnyAudience = true }, []string{
 			"providers[0].anyAudience: cannot be combined with audiences (remove one of them)",
 		}},

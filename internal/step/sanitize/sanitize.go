@@ -124,9 +124,26 @@ func (s *Step) Handle(x *gate.Exchange) error {
 		out.Add("TE", "trailers")
 	}
 	x.Out = out
+	if x.Trailer != nil && x.Length < 0 { // a body of known length has none
+		x.Trailer = s.trailer(x.Trailer)
+	}
 	trace(x, options)
 	describe(x)
 	return nil
+}
+
+// trailer leaves out of the trailer what is not forwarded in the header: a back end that merges the two would take a client's word for ours, above all
+// where ours was left out because the token lacks the claim.
+func (s *Step) trailer(received func() gate.Header) func() gate.Header {
+	return func() gate.Header {
+		var kept gate.Header
+		for _, f := range received() {
+			if r, _ := s.rule(f.Name); r == forward {
+				kept = append(kept, f)
+			}
+		}
+		return kept
+	}
 }
 
 func trace(x *gate.Exchange, options []string) {

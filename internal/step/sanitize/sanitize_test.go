@@ -115,6 +115,19 @@ func TestAttackConnectionNamesOurField(t *testing.T) {
 	}
 }
 
+// TestAttackTrailer: our names cannot come after the body either.
+func TestAttackTrailer(t *testing.T) {
+	x := exchange("")
+	x.Length, x.PeerTrusted = -1, true
+	x.Trailer = func() gate.Header {
+		return lines("X-Sum: 1\nX-User: admin\nx_user: admin\nX-Forwarded-For: 10.0.0.1\nContent-Length: 5")
+	}
+	handle(t, x, "X-User")
+	if got := print(x.Trailer()); got != "X-Sum: 1\n" {
+		t.Errorf("trailer %q", got)
+	}
+}
+
 func TestAttackInvalidFields(t *testing.T) {
 	valid := gate.Field{Name: "A", Value: "ok \t\xff"}
 	for _, pair := range [][2]string{
