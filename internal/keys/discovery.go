@@ -37,13 +37,16 @@ func wellKnown(issuer string) ([]string, error) {
 	return []string{origin + path + wellKnownOpenID, origin + wellKnownOAuth + path, origin + wellKnownOpenID + path}, nil
 }
 
+// errDiscovery: the address of the set is not known, because the discovery document could not be had.
+var errDiscovery = errors.New("discovery failed")
+
 // discoveryLoader finds the set through a discovery document, and follows it when it moves.
 type discoveryLoader struct {
 	fetcher *fetcher
 	issuer  string
 	places  []string
-	record  *record
-	random  func() float64
+	record  *record // of the discovery document
+	set     *record // of the set
 
 	// What follows belongs to the goroutine that calls load.
 	jwksURI    string
@@ -56,16 +59,16 @@ type discoveryLoader struct {
 func (l *discoveryLoader) load(ctx context.Context, former *document, asked bool) (*document, error) {
 	now := time.Now()
 	if l.jwksURI == "" || !now.Before(l.due) || asked && now.Sub(l.tried) >= l.fetcher.limits.MinRefresh {
-		if err := l.discover(ctx, now); err != nil {
+		if err := l.discover(ctx, now, asked); err != nil {
 			if l.jwksURI == "" && !l.resume(former) {
-				return nil, fmt.Errorf("discovery: %w", err)
+				return nil, fmt.Errorf("%w: %w", errDiscovery, err)
 			}
 		}
 	}
 	d, err := (&urlLoader{l.fetcher, l.jwksURI}).load(ctx, former, asked)
 	if err != nil {
 		l.due = time.Time{} // perhaps the set has moved
-		return nil, fmt.Errorf("%s: %w", display(l.jwksURI), err)
+		return nil, err
 	}
 	return d, nil
 }
@@ -80,44 +83,45 @@ func (l *discoveryLoader) resume(former *document) bool {
 }
 
 // discover renews jwksURI, or leaves it as it is.
-func (l *discoveryLoader) discover(ctx context.Context, now time.Time) error {
+func (l *discoveryLoader) discover(ctx context.Context, now time.Time, asked bool) error {
 	l.tried = now
 	l.record.begin(now)
-	jwksURI, err := l.lookUp(ctx)
+	jwksURI, err := l.lookUp(ctx, asked)
 	if err != nil {
 		l.due = now.Add(l.fetcher.limits.MinRefresh)
 		l.record.failed(err, l.due)
 		return err
 	}
-	l.due = now.Add(refreshAfter(l.lifetime, l.fetcher.limits.MinRefresh, l.random()))
+	l.due = now.Add(refreshAfter(l.lifetime, l.fetcher.limits.MinRefresh, 0)) // the set's schedule has the jitter
 	l.record.succeeded(time.Now(), jwksURI != l.jwksURI, l.due)
 	l.jwksURI = jwksURI
+	l.set.located(display(jwksURI))
 	return nil
 }
 
 // lookUp asks the places one after the other until one does not answer 404.
-func (l *discoveryLoader) lookUp(ctx context.Context) (jwksURI string, err error) {
+func (l *discoveryLoader) lookUp(ctx context.Context, asked bool) (jwksURI string, err error) {
 	for _, place := range l.places {
 		var known validators
 		if l.found == place {
 			known = l.validators
 		}
+		l.record.located(display(place))
 		var a answer
-		a, err = l.fetcher.get(ctx, place, known)
+		a, err = l.fetcher.get(ctx, place, known, asked)
 		var status errStatus
 		if errors.As(err, &status) && status.code == http.StatusNotFound {
 			continue
 		}
 		if err != nil {
-			return "", fmt.Errorf("%s: %w", display(place), err)
+			return "", err
 		}
-		l.record.located(display(place))
 		l.lifetime = l.fetcher.freshness(a, time.Now(), l.lifetime)
 		if a.unchanged {
 			return l.jwksURI, nil
 		}
 		if jwksURI, err = readMetadata(a.body, l.issuer, place); err != nil {
-			return "", fmt.Errorf("%s: %w", display(place), err)
+			return "", err
 		}
 		l.found, l.validators = place, a.validators
 		return jwksURI, nil

@@ -70,12 +70,12 @@ func (e errStatus) Error() string {
 	return text
 }
 
-// get fetches a document. It takes at most limits.Timeout from dialling to the last byte, reads at most limits.MaxBytes after decompression, and sends no cookies
+// get fetches a document, unless it is the known one still; fresh asks caches on the way not to answer themselves. It takes at most limits.Timeout from dialling to the last byte, reads at most limits.MaxBytes after decompression, and sends no cookies
 // and no credentials.
-func (f *fetcher) get(ctx context.Context, address string, known validators) (a answer, err error) {
+func (f *fetcher) get(ctx context.Context, address string, known validators, fresh bool) (a answer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, f.limits.Timeout)
 	defer cancel()
-	request, err := f.request(ctx, address, known)
+	request, err := f.request(ctx, address, known, fresh)
 	if err != nil {
 		return answer{}, err
 	}
@@ -116,7 +116,7 @@ func bounded(validator string) string {
 	return validator
 }
 
-func (f *fetcher) request(ctx context.Context, address string, known validators) (*http.Request, error) {
+func (f *fetcher) request(ctx context.Context, address string, known validators, fresh bool) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, fmt.Errorf("making the request: %w", err)
@@ -126,6 +126,9 @@ func (f *fetcher) request(ctx context.Context, address string, known validators)
 	}
 	request.Header.Set("User-Agent", userAgent)
 	request.Header.Set("Accept", "application/jwk-set+json, application/json;q=0.9, */*;q=0.1")
+	if fresh {
+		request.Header.Set("Cache-Control", "no-cache")
+	}
 	if known.ETag != "" {
 		request.Header.Set("If-None-Match", known.ETag)
 	}

@@ -103,7 +103,11 @@ func body(text string, header ...string) http.HandlerFunc {
 
 func newManager(tb testing.TB, stateDir string) *Manager {
 	tb.Helper()
-	m := NewManager(Options{Log: slog.New(slog.NewTextHandler(testLog{tb}, nil)), StateDir: stateDir})
+	log := slog.New(slog.DiscardHandler)
+	if _, ok := tb.(*testing.T); ok {
+		log = slog.New(slog.NewTextHandler(testLog{tb}, nil))
+	}
+	m := NewManager(Options{Log: log, StateDir: stateDir})
 	tb.Cleanup(m.Close)
 	return m
 }

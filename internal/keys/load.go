@@ -23,13 +23,13 @@ type urlLoader struct {
 	address string
 }
 
-func (l *urlLoader) load(ctx context.Context, former *document, _ bool) (*document, error) {
+func (l *urlLoader) load(ctx context.Context, former *document, asked bool) (*document, error) {
 	var known validators
 	var stated time.Duration
 	if former != nil && former.location == l.address {
 		known, stated = former.validators, former.lifetime
 	}
-	a, err := l.fetcher.get(ctx, l.address, known)
+	a, err := l.fetcher.get(ctx, l.address, known, asked)
 	if err != nil {
 		return nil, err
 	}

@@ -155,7 +155,7 @@ func (m *Manager) open(p *gate.Provider, static []*jose.Key) *Source {
 func (m *Manager) partsOf(p *gate.Provider, kind string, s *Source) []*part {
 	newPart := func(location string, l loader, before ...*record) *part {
 		n := &part{
-			kind: kind, loader: l, records: append(before, newRecord(shown(kind, location))), limits: p.Fetch, log: s.log, changed: s.refresh,
+			kind: kind, loader: l, records: append(before, newRecord(shown(kind, location))), limits: p.Fetch, log: s.log, random: rand.Float64, changed: s.refresh,
 			ask: make(chan chan<- error, 1), wake: make(chan struct{}, 1),
 		}
 		if kind != kindFile {
@@ -175,8 +175,10 @@ func (m *Manager) partsOf(p *gate.Provider, kind string, s *Source) []*part {
 	default:
 		places, _ := placesOf(p) // checked before
 		r := newRecord(display(places[0]))
-		l := &discoveryLoader{fetcher: newFetcher(p.Fetch, m.dial), issuer: p.Issuer, places: places, record: r, random: rand.Float64}
-		return []*part{newPart(places[0], l, r)}
+		l := &discoveryLoader{fetcher: newFetcher(p.Fetch, m.dial), issuer: p.Issuer, places: places, record: r}
+		n := newPart(places[0], l, r)
+		l.set = n.record()
+		return []*part{n}
 	}
 }
 

@@ -2,8 +2,8 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -27,7 +27,8 @@ type part struct {
 	records []*record // of the document, and before it that of the discovery document if there is one
 	limits  gate.Fetch
 	log     *slog.Logger
-	disk    *disk // nil: nothing is kept
+	random  func() float64 // in [0, 1), for jitter
+	disk    *disk          // nil: nothing is kept
 	// binding is a hash of everything that the document is good for: provider, issuer, address and how the server is authenticated.
 	binding string
 	// changed is called after the document was replaced or dropped.
@@ -106,6 +107,8 @@ func (p *part) expire(ctx context.Context, now time.Time) {
 	}
 	p.log.ErrorContext(ctx, "keys are too old to be used any longer", "location", shown(p.kind, doc.location), "fetched", doc.fetched)
 	p.replace(nil)
+	p.next = now // worth another attempt, and then more of them
+	p.failures = 0
 }
 
 // attempt loads the document once and sets the time of the next attempt.
@@ -125,7 +128,7 @@ func (p *part) attempt(ctx context.Context, asked bool) error {
 	p.failures = 0
 	wait := fileInterval
 	if p.kind != kindFile {
-		wait = refreshAfter(doc.lifetime, p.limits.MinRefresh, rand.Float64())
+		wait = refreshAfter(doc.lifetime, p.limits.MinRefresh, p.random())
 	}
 	p.next = time.Now().Add(wait)
 	changed := former == nil || string(former.body) != string(doc.body)
@@ -144,10 +147,14 @@ func (p *part) fail(ctx context.Context, err error) {
 	}
 	wait := fileInterval
 	if p.kind != kindFile {
-		wait = retryAfter(p.failures, min(ceiling, p.limits.MaxRefresh), rand.Float64())
+		wait = retryAfter(p.failures, min(ceiling, p.limits.MaxRefresh), p.random())
 	}
 	p.next = time.Now().Add(wait)
-	p.record().failed(err, p.next)
+	reported := err
+	if errors.Is(err, errDiscovery) {
+		reported = errDiscovery // the record of the discovery document has the rest
+	}
+	p.record().failed(reported, p.next)
 	p.log.WarnContext(ctx, "fetching keys failed", "location", p.record().snapshot().Location,
 		"error", err, "failures", p.failures, "next_attempt", p.next, "keys_kept", p.document() != nil)
 }

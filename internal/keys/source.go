@@ -53,7 +53,7 @@ type Source struct {
 func (s *Source) Keys(ctx context.Context, kid string, alg jose.Algorithm) ([]*jose.Key, error) {
 	c := candidate{kid, alg}
 	keys, err := s.view.Load().find(c)
-	if err != ErrUnknownKey || s.seeker == nil {
+	if err == nil || s.seeker == nil || !errors.Is(err, ErrUnknownKey) {
 		return keys, err
 	}
 	if err := s.seeker.seek(ctx, c); err != nil {

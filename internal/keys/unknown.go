@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -12,18 +13,17 @@ import (
 const (
 	// maxKidBytes is the longest kid that is looked for.
 	maxKidBytes = 512
-	// maxSearches is how many different kids are looked for at a time, and remembered as missing.
-	maxSearches = 256
-	// maxWaiters is how many requests wait at a time.
+	// maxWaiters is how many requests wait at a time, how many kids are looked for, and how many are remembered as missing.
 	maxWaiters = 4096
+	// evictSample is how many searches are looked at to find one that gives way, and evictWaiters how many requests may wait for that one.
+	evictSample, evictWaiters = 16, 4
 )
 
 // seeker looks for keys that are not there: in rounds, of which one starts at most every interval, whoever asks for whatever. A round fetches every part of the
 // source once. What it did not find is refused at once until the next round may start.
 //
-// Random kids cannot crowd out the kid of a new key: when too many kids are looked for, one that a single request asks for gives way, and the kid of a new key is
-// soon asked for by many. A request that has to give way is refused as any unknown key is, not with 503: an attacker must not be able to make the gateway look
-// broken.
+// Random kids do not crowd out the kid of a new key: when too many requests wait, a search that few of them wait for gives way, and for the kid of a new key there
+// are soon many. A request that has to give way is refused as any unknown key is, not with 503: an attacker must not be able to make the gateway look broken.
 type seeker struct {
 	interval, wait time.Duration
 	// view is the source's.
@@ -81,10 +81,7 @@ func (k *seeker) seek(ctx context.Context, c candidate) error {
 	case <-ctx.Done():
 		err = fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
 	}
-	k.mu.Lock()
-	s.waiters--
-	k.waiters--
-	k.mu.Unlock()
+	k.leave(c, s)
 	if err != nil {
 		k.refused.Add(1)
 	}
@@ -99,7 +96,7 @@ func (k *seeker) join(c candidate) (*search, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	// Keys may have come since the caller looked. From here on, found closes the search.
-	if _, err := k.view.Load().find(c); err != ErrUnknownKey {
+	if _, err := k.view.Load().find(c); !errors.Is(err, ErrUnknownKey) {
 		return nil, err
 	}
 	if k.stopped {
@@ -110,10 +107,10 @@ func (k *seeker) join(c candidate) (*search, error) {
 		return nil, k.verdict
 	}
 	s := k.searches[c]
+	if max(k.waiters, len(k.searches)) >= maxWaiters && !k.evict(s) {
+		return nil, ErrUnknownKey
+	}
 	if s == nil {
-		if len(k.searches) >= maxSearches && !k.evict() {
-			return nil, ErrUnknownKey
-		}
 		s = &search{done: make(chan struct{})}
 		k.searches[c] = s
 	}
@@ -121,7 +118,7 @@ func (k *seeker) join(c candidate) (*search, error) {
 	case k.kick <- struct{}{}:
 	default:
 	}
-	if k.waiters >= maxWaiters || max(0, k.next.Sub(now)) >= k.wait {
+	if max(0, k.next.Sub(now)) >= k.wait {
 		return nil, ErrUnknownKey // the round will come all the same
 	}
 	s.waiters++
@@ -129,19 +126,39 @@ func (k *seeker) join(c candidate) (*search, error) {
 	return s, nil
 }
 
-// evict ends a search that at most one request waits for.
-func (k *seeker) evict() bool {
+// leave is the opposite of join. A search that nobody waits for goes on.
+func (k *seeker) leave(c candidate, s *search) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.searches[c] == s {
+		s.waiters--
+		k.waiters--
+	}
+}
+
+// evict ends the search, of some that the map gives in its random order, that the fewest wait for, if those are few. It spares one.
+func (k *seeker) evict(spared *search) bool {
+	var least candidate
+	var victim *search
+	looked := 0
 	for c, s := range k.searches {
-		if s.waiters <= 1 {
-			k.end(c, s, ErrUnknownKey)
-			return true
+		if s != spared && (victim == nil || s.waiters < victim.waiters) {
+			least, victim = c, s
+		}
+		if looked++; looked == evictSample {
+			break
 		}
 	}
-	return false
+	if victim == nil || victim.waiters > evictWaiters {
+		return false
+	}
+	k.end(least, victim, ErrUnknownKey)
+	return max(k.waiters, len(k.searches)) < maxWaiters
 }
 
 func (k *seeker) end(c candidate, s *search, verdict error) {
 	s.verdict = verdict
+	k.waiters -= s.waiters
 	delete(k.searches, c)
 	close(s.done)
 }
@@ -152,7 +169,7 @@ func (k *seeker) found() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for c, s := range k.searches {
-		if _, err := v.find(c); err != ErrUnknownKey {
+		if _, err := v.find(c); !errors.Is(err, ErrUnknownKey) {
 			k.end(c, s, err)
 		}
 	}
