@@ -2,8 +2,12 @@ package jwt_test
 
 import (
 	"bytes"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -77,7 +81,10 @@ func TestAttackToken(t *testing.T) {
 		{"payload not UTF-8", signRaw(t, key, `{"alg":"ES256"}`, []byte("{\"iss\":\"\xff\"}")), gate.ReasonPayloadInvalid},
 		{"payload with a byte order mark", signRaw(t, key, `{"alg":"ES256"}`, append([]byte("\ufeff"), payload(t, nil)...)), gate.ReasonPayloadInvalid},
 		{"payload nested deep", signRaw(t, key, `{"alg":"ES256"}`, []byte(`{"a":`+strings.Repeat("[", 5000)+strings.Repeat("]", 5000)+`}`)), gate.ReasonPayloadInvalid},
+		{"payload of thousands of values", signRaw(t, key, `{"alg":"ES256"}`, []byte(`{"a":[`+strings.Repeat("[],", 3500)+`[]]}`)), gate.ReasonPayloadInvalid},
+		{"payload of a thousand members", signRaw(t, key, `{"alg":"ES256"}`, manyMembers(1000)), gate.ReasonPayloadInvalid},
 		{"psychic signature", header + "." + body + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64)), gate.ReasonSignature},
+		{"signature in DER", header + "." + body + "." + derSignature(t, signature), gate.ReasonSignature},
 		{"signature values of 2^256-1", header + "." + body + "." + base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 64)), gate.ReasonSignature},
 		{"payload of another token", header + "." + b64(string(payload(t, object{"sub": "admin"}))) + "." + signature, gate.ReasonSignature},
 		{"iss missing", raw(`{"alg":"ES256"}`, object{"iss": nil}), gate.ReasonIssuerMissing},
@@ -110,6 +117,30 @@ func TestAttackToken(t *testing.T) {
 	}
 }
 
+// manyMembers is an object of n members.
+func manyMembers(n int) []byte {
+	text := []byte(`{"iss":"` + issuerA + `"`)
+	for i := range n {
+		text = fmt.Appendf(text, `,"%d":0`, i)
+	}
+	return append(text, '}')
+}
+
+// derSignature is an ECDSA signature as other formats than JWS write it.
+func derSignature(t *testing.T, signature string) string {
+	t.Helper()
+	raw, err := base64.RawURLEncoding.DecodeString(signature)
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := len(raw) / 2
+	der, err := asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(raw[:half]), new(big.Int).SetBytes(raw[half:])})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.RawURLEncoding.EncodeToString(der)
+}
+
 // TestAttackAlgorithmConfusion signs HMACs with everything that an attacker can know of a public key.
 func TestAttackAlgorithmConfusion(t *testing.T) {
 	public := signer(t, jose.RS256, "r1").Public()
@@ -122,7 +153,9 @@ func TestAttackAlgorithmConfusion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	block, _ := pem.Decode(text)
 	for name, secret := range map[string][]byte{
+		"DER":                    block.Bytes,
 		"PEM":                    text,
 		"PEM without line break": bytes.TrimSpace(text),
 		"JWK":                    jwk,

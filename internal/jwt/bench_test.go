@@ -1,6 +1,7 @@
 package jwt_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/jotgate/jotgate/internal/gate"
@@ -62,7 +63,12 @@ func BenchmarkVerify(b *testing.B) {
 // BenchmarkRefuse is what a forged token costs.
 func BenchmarkRefuse(b *testing.B) {
 	v, token := prepared(b, jose.ES256)
-	for name, bad := range map[string]string{"malformed": token + ".", "signature": token[:len(token)-4] + "AAAA"} {
+	for name, bad := range map[string]string{
+		"malformed": token + ".",
+		"signature": token[:len(token)-4] + "AAAA",
+		"values":    b64(`{"alg":"ES256"}`) + "." + b64(`{"a":[`+strings.Repeat("[],", 3500)+`[]]}`) + ".AAAA",
+		"members":   b64(`{"alg":"ES256"}`) + "." + b64(string(manyMembers(500))) + ".AAAA",
+	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -33,7 +33,8 @@ type Keys interface {
 type Verifier struct {
 	issuers   map[string][]*Provider // of one issuer no two share an algorithm
 	anyIssuer *Provider              // nil if every token must name a known issuer
-	limits    jose.Limits
+	form      jose.Limits
+	payload   claims.Limits
 	known     string // the issuers, for explanations
 }
 
@@ -50,7 +51,7 @@ func New(providers []*Provider) (*Verifier, error) {
 	v := &Verifier{issuers: make(map[string][]*Provider, len(providers))}
 	var known []string
 	for _, p := range providers {
-		v.limits.TokenBytes = max(v.limits.TokenBytes, p.maxBytes)
+		v.form.TokenBytes = max(v.form.TokenBytes, p.maxBytes)
 		if p.anyIssuer {
 			if v.anyIssuer != nil {
 				return nil, fmt.Errorf("making a verifier: providers %s and %s both take any issuer", v.anyIssuer.name, p.name)
@@ -69,6 +70,7 @@ func New(providers []*Provider) (*Verifier, error) {
 		}
 		v.issuers[p.issuer] = append(v.issuers[p.issuer], p)
 	}
+	v.payload = payloadLimits(v.form.TokenBytes)
 	slices.Sort(known)
 	v.known = strings.Join(known, ", ")
 	return v, nil
@@ -93,7 +95,7 @@ func (v *Verifier) Authenticate(ctx context.Context, token string, trace *gate.T
 	if err != nil {
 		return nil, err
 	}
-	set, err := parsePayload(m, trace)
+	set, err := v.parsePayload(m, trace)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +142,7 @@ func clip(s string) string {
 
 // parse reads the token's form and header.
 func (v *Verifier) parse(token string, trace *gate.Trace) (*jose.Message, error) {
-	m, err := jose.Parse(token, v.limits)
+	m, err := jose.Parse(token, v.form)
 	if err != nil {
 		name, reason := formFailure(err)
 		for _, passed := range formChecks() {
@@ -189,10 +191,15 @@ func formFailure(err error) (check string, reason gate.Reason) {
 	return checkFormat, gate.ReasonTokenMalformed
 }
 
+// payloadLimits bounds what a payload may cost before its signature was checked: real tokens spend far more than eight bytes on a value.
+func payloadLimits(tokenBytes int) claims.Limits {
+	return claims.Limits{Bytes: tokenBytes, Values: max(1024, tokenBytes/8), Members: 512}
+}
+
 // parsePayload reads the payload of an unverified message. It is bounded by the size of the token, and cheap next to a signature; before the signature is
 // verified nothing but iss is used, and that only to find the provider.
-func parsePayload(m *jose.Message, trace *gate.Trace) (*claims.Set, error) {
-	set, err := claims.Parse(m.UnverifiedPayload(), claims.Limits{})
+func (v *Verifier) parsePayload(m *jose.Message, trace *gate.Trace) (*claims.Set, error) {
+	set, err := claims.Parse(m.UnverifiedPayload(), v.payload)
 	if err != nil {
 		return nil, settle(trace, gate.Check{Name: "payload", Reason: gate.ReasonPayloadInvalid, Got: err.Error()}, err)
 	}

@@ -222,7 +222,7 @@ func TestClaims(t *testing.T) {
 		want     gate.Reason
 	}{
 		{"good", nil, nil, ""},
-		{"exp missing", nil, object{"exp": nil}, gate.ReasonExpiryMissing},
+		{"attack: exp missing", nil, object{"exp": nil}, gate.ReasonExpiryMissing},
 		{"exp missing but allowed", noExpiry, object{"exp": nil}, ""},
 		{"exp passed although it may be missing", noExpiry, object{"exp": at(-time.Second)}, gate.ReasonExpired},
 		{"exp is now", nil, object{"exp": at(0)}, gate.ReasonExpired},
@@ -231,12 +231,12 @@ func TestClaims(t *testing.T) {
 		{"exp at the end of skew", skewed, object{"exp": at(-30 * time.Second)}, gate.ReasonExpired},
 		{"exp zero is a date, not absence", nil, object{"exp": 0}, gate.ReasonExpired},
 		{"exp negative", nil, object{"exp": -1}, gate.ReasonExpired},
-		{"exp string", nil, object{"exp": "9999999999"}, gate.ReasonTimeInvalid},
+		{"attack: exp string", nil, object{"exp": "9999999999"}, gate.ReasonTimeInvalid},
 		{"exp null", nil, object{"exp": json.RawMessage("null")}, gate.ReasonTimeInvalid},
-		{"exp null although it may be missing", noExpiry, object{"exp": json.RawMessage("null")}, gate.ReasonTimeInvalid},
+		{"attack: exp null although it may be missing", noExpiry, object{"exp": json.RawMessage("null")}, gate.ReasonTimeInvalid},
 		{"exp array", nil, object{"exp": []int64{now.Unix() + 60}}, gate.ReasonTimeInvalid},
-		{"exp overflow", nil, object{"exp": json.RawMessage("1e400")}, gate.ReasonTimeInvalid},
-		{"exp in upper case is another claim", nil, object{"exp": nil, "EXP": at(time.Hour)}, gate.ReasonExpiryMissing},
+		{"attack: exp overflow", nil, object{"exp": json.RawMessage("1e400")}, gate.ReasonTimeInvalid},
+		{"attack: exp in upper case is another claim", nil, object{"exp": nil, "EXP": at(time.Hour)}, gate.ReasonExpiryMissing},
 		{"nbf is now", nil, object{"nbf": at(0)}, ""},
 		{"nbf later", func(p *gate.Provider) { p.ClockSkew.Nbf = 0 }, object{"nbf": at(time.Millisecond)}, gate.ReasonNotYetValid},
 		{"nbf within skew", skewed, object{"nbf": at(20 * time.Second)}, ""},
@@ -252,22 +252,22 @@ func TestClaims(t *testing.T) {
 		{"lifetime at the limit", maxLifetime, object{"iat": at(0), "exp": at(time.Hour)}, ""},
 		{"lifetime beyond the limit", maxLifetime, object{"iat": at(0), "exp": at(3600001 * time.Millisecond)}, gate.ReasonLifetimeTooLong},
 		{"lifetime without iat", maxLifetime, object{"iat": nil}, gate.ReasonClaimMissing},
-		{"aud missing", nil, object{"aud": nil}, gate.ReasonAudienceMissing},
+		{"attack: aud missing", nil, object{"aud": nil}, gate.ReasonAudienceMissing},
 		{"aud empty array", nil, object{"aud": []string{}}, gate.ReasonAudienceMissing},
-		{"aud of another service", nil, object{"aud": "billing"}, gate.ReasonAudienceMismatch},
+		{"attack: aud of another service", nil, object{"aud": "billing"}, gate.ReasonAudienceMismatch},
 		{"aud in another case", nil, object{"aud": "Tickets"}, gate.ReasonAudienceMismatch},
-		{"aud with ours inside", nil, object{"aud": "tickets-admin"}, gate.ReasonAudienceMismatch},
+		{"attack: aud with ours inside", nil, object{"aud": "tickets-admin"}, gate.ReasonAudienceMismatch},
 		{"aud several", nil, object{"aud": []string{"billing", "tickets"}}, ""},
 		{"aud several without ours", nil, object{"aud": []string{"billing", "ticket"}}, gate.ReasonAudienceMismatch},
 		{"aud number", nil, object{"aud": 1}, gate.ReasonClaimInvalid},
 		{"aud null", nil, object{"aud": json.RawMessage("null")}, gate.ReasonClaimInvalid},
 		{"aud object", nil, object{"aud": object{"tickets": true}}, gate.ReasonClaimInvalid},
-		{"aud array with a number", nil, object{"aud": []any{"tickets", 1}}, gate.ReasonClaimInvalid},
+		{"attack: aud array with a number", nil, object{"aud": []any{"tickets", 1}}, gate.ReasonClaimInvalid},
 		{"any aud", anyAudience, object{"aud": "billing"}, ""},
 		{"any aud, none", anyAudience, object{"aud": nil}, ""},
 		{"any aud, but no audience at all", anyAudience, object{"aud": []any{1}}, gate.ReasonClaimInvalid},
 		{"sub one of several", subjects, object{"sub": "carol"}, ""},
-		{"sub other", subjects, object{"sub": "mallory"}, gate.ReasonSubjectMismatch},
+		{"attack: sub other", subjects, object{"sub": "mallory"}, gate.ReasonSubjectMismatch},
 		{"sub missing", subjects, object{"sub": nil}, gate.ReasonSubjectMismatch},
 		{"sub missing and not asked for", nil, object{"sub": nil}, ""},
 		{"sub number", nil, object{"sub": 7}, gate.ReasonClaimInvalid},
@@ -298,7 +298,8 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-func TestTypes(t *testing.T) {
+// TestAttackTypeConfusion: a token that was made for another purpose is none for this one (RFC 8725 section 3.11).
+func TestAttackTypeConfusion(t *testing.T) {
 	key := signer(t, jose.ES256, "k1")
 	only := func(types ...string) func(*gate.Provider) {
 		return func(p *gate.Provider) { p.Types = types }

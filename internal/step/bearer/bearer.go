@@ -64,6 +64,9 @@ func (s *Step) Handle(x *gate.Exchange) error {
 		return err
 	}
 	x.Identity = identity
+	if _, ok := at.(*query); ok {
+		x.Observe(private{})
+	}
 	if s.strip {
 		at.strip(x)
 	}

@@ -389,6 +389,40 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestQueryTokenIsNotCached: shared caches would keep the address, with the token in it.
+func TestQueryTokenIsNotCached(t *testing.T) {
+	s := prepare(t)
+	for _, tt := range []struct {
+		query, header string
+		status        int
+		reply, want   string
+	}{
+		{"jwt=G", "", 200, "A: b", "A: b\nCache-Control: private\n"},
+		{"jwt=G", "", 200, "Cache-Control: max-age=60", "Cache-Control: max-age=60\nCache-Control: private\n"},
+		{"jwt=G", "", 200, "cache-control: max-age=60, Private", "cache-control: max-age=60, Private\n"},
+		{"jwt=G", "", 206, "Cache-Control: no-store", "Cache-Control: no-store\n"},
+		{"jwt=G", "", 404, "A: b", "A: b\n"},
+		{"", "Authorization: Bearer G", 200, "A: b", "A: b\n"},
+	} {
+		x := request{query: tt.query, header: tt.header}.exchange(s)
+		if err := step(t, s, everywhere(false)).Handle(x); err != nil {
+			t.Fatal(err)
+		}
+		x.Writer, x.Reply = discard{}, request{header: tt.reply}.exchange(s).In
+		if err := x.WriteHead(tt.status, 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := print(x.Reply); got != tt.want {
+			t.Errorf("%+v: reply %q", tt, got)
+		}
+	}
+}
+
+// discard is a client that does not look at the response.
+type discard struct{ gate.Writer }
+
+func (discard) Head(int, gate.Header, int64) error { return nil }
+
 // FuzzOneTokenOnly: however a query is written, the step never takes a token from one in which a lenient reader sees a second.
 func FuzzOneTokenOnly(f *testing.F) {
 	s := prepare(f)

@@ -19,6 +19,24 @@ func (q *query) find(x *gate.Exchange) (string, error) {
 	return q.in(x.OutQuery, q, gate.ReasonBadTarget)
 }
 
+// private marks responses to requests with a token in the query as not for shared caches, whose keys would hold the token (RFC 6750 section 2.3).
+type private struct{}
+
+// Respond adds Cache-Control: private to a successful response that may be kept.
+func (private) Respond(x *gate.Exchange) {
+	if x.Status < 200 || x.Status > 299 {
+		return
+	}
+	for value := range x.Reply.Values("Cache-Control") {
+		for directive := range strings.SplitSeq(value, ",") {
+			if directive = strings.Trim(directive, " \t"); gate.EqualName(directive, "private") || gate.EqualName(directive, "no-store") {
+				return
+			}
+		}
+	}
+	x.Reply.Add("Cache-Control", "private")
+}
+
 func (q *query) strip(x *gate.Exchange) { x.OutQuery = q.without(x.OutQuery) }
 
 // in returns the value of the parameter in text, "" if there is none. A text in which a second one may hide is refused: one with the parameter twice, in
