@@ -207,7 +207,7 @@ func (b *body) finish(w *writer) {
 			return
 		}
 	}
-	_ = b.rw.SetReadDeadline(time.Now().Add(drainTime))
+	_ = b.rw.SetReadDeadline(time.Unix(1, 0)) // net/http would try to drain it
 	w.endConnection()
 }
 

@@ -92,7 +92,6 @@ func (s *session) run(h gate.Handler) {
 			s.w.Abort()
 		case s.w.state == stateNew && !s.w.aborted:
 			// A panic, or a handler that answered nothing.
-			s.w.close = true
 			s.refuse(gate.ReasonInternal, "")
 		}
 	}()
@@ -105,6 +104,7 @@ func (s *session) refuse(reason gate.Reason, detail string) {
 	x.Denial = &gate.Denial{Reason: reason, Got: detail}
 	x.Status, x.HeadSent = reason.Kind().Status(), true
 	x.Reply = x.Reply[:0]
+	s.w.close = true // over HTTP/1.1: who sends such messages may mean something else by what follows
 	_ = s.w.Head(x.Status, x.Reply, 0)
 	if s.w.generation.set.options.Refused != nil {
 		s.w.generation.set.options.Refused(x)

@@ -159,7 +159,7 @@ func client(t testing.TB, protocol string, roots *x509.CertPool, change ...func(
 	p.SetHTTP1(protocol == "h1")
 	p.SetHTTP2(protocol == "h2")
 	p.SetUnencryptedHTTP2(protocol == "h2c")
-	tr := &http.Transport{Protocols: p, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "api.example.com"}}
+	tr := &http.Transport{Protocols: p, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "api.example.com"}, ExpectContinueTimeout: 10 * time.Second}
 	for _, f := range change {
 		f(tr)
 	}
@@ -322,4 +322,11 @@ func (a *authority) clientTLS(t testing.TB, c net.Conn, change ...func(*tls.Conf
 		t.Fatal(err)
 	}
 	return tc
+}
+
+func writePEM(t testing.TB, file string, der []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -108,7 +108,6 @@ func (p *Plan) Commit() {
 		if !kept[key] {
 			delete(s.sockets, key)
 			sock.stop()
-			sock.current.Load().retire(lingerOnStop)
 		}
 	}
 }

@@ -109,7 +109,9 @@ func (s *Set) Shutdown(ctx context.Context) error {
 		sock.stop()
 	}
 	for g := range s.generations {
-		g.retire(lingerOnStop)
+		if g.leaving.Load() {
+			g.retire(lingerOnStop)
+		}
 	}
 	s.mu.Unlock()
 

@@ -27,7 +27,8 @@ func (s *socket) start(g *generation) {
 	s.set.tasks.Go(s.accept)
 }
 
-// stop ends accepting, once the connections that wait already are taken.
+// stop ends accepting, once the connections that wait already are taken, and then lets the current generation drain: clients that are told to leave
+// connect anew at once, and must find the address closed, not closing.
 func (s *socket) stop() {
 	if !s.stopped.Swap(true) {
 		_ = s.listener.SetDeadline(time.Now().Add(backlogDrain))
@@ -35,7 +36,12 @@ func (s *socket) stop() {
 }
 
 func (s *socket) accept() {
-	defer func() { _ = s.listener.Close() }()
+	defer func() {
+		_ = s.listener.Close()
+		s.set.mu.Lock()
+		defer s.set.mu.Unlock()
+		s.current.Load().retire(lingerOnStop)
+	}()
 	var pause time.Duration
 	for {
 		raw, err := s.listener.AcceptTCP()
