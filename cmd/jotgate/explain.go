@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -56,7 +57,11 @@ The exit code is 0 if the request would be forwarded, 1 if it would be refused. 
 			if err != nil {
 				return err
 			}
-			return found.report(cmd, e.json, "the request would be forwarded by API "+x.API)
+			outcome := "the request would be forwarded by API " + x.API
+			if found.Allowed && found.Status != 0 {
+				outcome = fmt.Sprintf("API %s answers the request itself with %d", x.API, found.Status)
+			}
+			return found.report(cmd, e.json, outcome)
 		},
 	}
 	f := cmd.Flags()
@@ -119,5 +124,8 @@ func (e *explanation) run(ctx context.Context, config *gate.Config, x *gate.Exch
 	judge.Swap(snapshot)
 	found := newVerdict(x.Trace, judge.Explain(x), e.showClaims)
 	found.API = x.API
+	if found.Allowed {
+		found.Status = x.Status // of a step that answered, such as to a CORS preflight
+	}
 	return &found, nil
 }

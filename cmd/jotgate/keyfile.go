@@ -116,11 +116,14 @@ func parseAlgorithm(name string) (jose.Algorithm, error) {
 	return alg, nil
 }
 
-// algorithmNames are all algorithms, for help texts.
-func algorithmNames() string {
+// algorithmList are the names of all algorithms.
+func algorithmList() []string {
 	all := jose.NewAlgorithms(jose.HS256, jose.HS384, jose.HS512).Union(jose.AsymmetricAlgorithms())
-	return strings.ReplaceAll(all.String(), ",", ", ")
+	return strings.Split(all.String(), ",")
 }
+
+// algorithmNames are all algorithms in one text.
+func algorithmNames() string { return strings.Join(algorithmList(), ", ") }
 
 // writeSecret makes a file that only its owner can read. A file that is there already is left alone.
 func writeSecret(path string, data []byte) error {

@@ -50,6 +50,8 @@ PEM has no room for the key ID and the algorithm: give them with --kid and --alg
 	cmd.Flags().BoolVar(&c.public, "public", false, "only the public part")
 	cmd.Flags().StringVar(&c.kid, "kid", "", "the key ID of a single key")
 	cmd.Flags().StringVar(&c.alg, "alg", "", "the algorithm of keys that do not name one")
+	complete(cmd, "to", []string{"jwk", "jwks", "pem"})
+	complete(cmd, "alg", algorithmList())
 	cmd.Flags().StringVar(&c.out, "out", "", "new file to write to, readable by its owner only (default: standard output)")
 	return cmd
 }

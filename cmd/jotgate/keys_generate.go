@@ -59,6 +59,8 @@ The algorithms are ` + algorithmNames() + `.`,
 	cmd.Flags().StringVar(&alg, "alg", "", "the algorithm that the key is for (required)")
 	cmd.Flags().StringVar(&kid, "kid", "", "the key ID (default: the key's thumbprint)")
 	cmd.Flags().StringVar(&format, "format", "jwk", "jwk or pem")
+	complete(cmd, "alg", algorithmList())
+	complete(cmd, "format", []string{"jwk", "pem"})
 	cmd.Flags().StringVar(&out, "out", "", "file to write to (default: standard output)")
 	return cmd
 }

@@ -46,6 +46,7 @@ Only the public parts are printed. A shared secret has none, and is refused. Key
 		},
 	}
 	cmd.Flags().StringVar(&alg, "alg", "", "the algorithm of keys that do not name one")
+	complete(cmd, "alg", algorithmList())
 	return cmd
 }
 

@@ -34,6 +34,13 @@ Results go to standard output, errors to standard error.`,
 	return root
 }
 
+// complete lets shells complete the values of a flag.
+func complete(cmd *cobra.Command, flag string, values []string) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the flag's name is misspelt in the call
+	}
+}
+
 // needSubcommand is what a command does that is only a group of others.
 func needSubcommand(cmd *cobra.Command, _ []string) error {
 	return misused("%s needs a sub-command", cmd.CommandPath())

@@ -68,6 +68,7 @@ A PEM key and a shared secret do not say which algorithm they are for: give it w
 	f.DurationVar(&s.expiresIn, "expires-in", 5*time.Minute, "time until exp; negative for an expired token, 0 for none")
 	f.StringArrayVar(&s.claim, "claim", nil, "another claim, NAME=VALUE; may be repeated")
 	f.StringVar(&s.claims, "claims-file", "", "JSON file with claims, - for standard input")
+	complete(cmd, "alg", algorithmList())
 	return cmd
 }
 
@@ -136,61 +137,84 @@ func ambiguous(document []byte, key *jose.SigningKey) bool {
 	return false
 }
 
+// claimSet is the claims of a new token, as JSON by name.
+type claimSet map[string]json.RawMessage
+
+func (c claimSet) put(name string, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encoding the claim %s: %w", name, err)
+	}
+	c[name] = text
+	return nil
+}
+
 // payload puts the claims together.
 func (s *signing) payload(in *input, now time.Time) ([]byte, error) {
-	set := make(map[string]json.RawMessage)
-	if s.claims != "" {
-		data, err := in.file("claims", s.claims)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := claims.Parse(data, claims.Limits{}); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.claims, err)
-		}
-		if err := json.Unmarshal(data, &set); err != nil {
-			return nil, fmt.Errorf("%s: not a JSON object", s.claims)
-		}
+	set, err := s.readClaims(in)
+	if err != nil {
+		return nil, err
 	}
-	put := func(name string, value any) error {
-		text, err := json.Marshal(value)
-		set[name] = text
-		return err
-	}
-	var errs []error
 	if _, given := set["iat"]; !given {
-		errs = append(errs, put("iat", now.Unix()))
+		err = errors.Join(err, set.put("iat", now.Unix()))
 	}
-	if _, given := set["exp"]; s.expiresIn != 0 && (!given || s.expiresSet) {
-		errs = append(errs, put("exp", now.Add(s.expiresIn).Unix()))
-	} else if s.expiresIn == 0 {
+	_, given := set["exp"]
+	switch {
+	case s.expiresIn == 0:
 		delete(set, "exp")
+	case !given || s.expiresSet:
+		err = errors.Join(err, set.put("exp", now.Add(s.expiresIn).Unix()))
 	}
 	if s.issuer != "" {
-		errs = append(errs, put("iss", s.issuer))
+		err = errors.Join(err, set.put("iss", s.issuer))
 	}
 	if s.subject != "" {
-		errs = append(errs, put("sub", s.subject))
+		err = errors.Join(err, set.put("sub", s.subject))
 	}
 	switch len(s.audience) {
 	case 0:
 	case 1:
-		errs = append(errs, put("aud", s.audience[0]))
+		err = errors.Join(err, set.put("aud", s.audience[0]))
 	default:
-		errs = append(errs, put("aud", s.audience))
+		err = errors.Join(err, set.put("aud", s.audience))
 	}
+	if err = errors.Join(err, s.addClaims(set)); err != nil {
+		return nil, err
+	}
+	return json.Marshal(set)
+}
+
+// readClaims reads the file of claims, if there is one, as strictly as a verifier would read them.
+func (s *signing) readClaims(in *input) (claimSet, error) {
+	set := make(claimSet)
+	if s.claims == "" {
+		return set, nil
+	}
+	data, err := in.file("claims", s.claims)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := claims.Parse(data, claims.Limits{}); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.claims, err)
+	}
+	if err := json.Unmarshal(data, &set); err != nil {
+		return nil, fmt.Errorf("%s: not a JSON object", s.claims)
+	}
+	return set, nil
+}
+
+// addClaims adds what the --claim flags say.
+func (s *signing) addClaims(set claimSet) error {
 	for _, pair := range s.claim {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok || name == "" {
-			return nil, misused("--claim must be NAME=VALUE")
+			return misused("--claim must be NAME=VALUE")
 		}
 		if json.Valid([]byte(value)) {
 			set[name] = json.RawMessage(value)
-		} else {
-			errs = append(errs, put(name, value))
+		} else if err := set.put(name, value); err != nil {
+			return err
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("encoding the claims: %w", err)
-	}
-	return json.Marshal(set)
+	return nil
 }

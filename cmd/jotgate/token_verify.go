@@ -21,6 +21,7 @@ type verification struct {
 	secret     secretFlags
 	at         string
 	skew       time.Duration
+	skewSet    bool
 	timeout    time.Duration
 	provider   gate.Provider
 	showClaims bool
@@ -42,6 +43,7 @@ The algorithms that are accepted must be named: the token does not choose. Witho
   jotgate token verify - --alg ES256 --key public.pem < token.txt`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			v.skewSet = cmd.Flags().Changed("clock-skew")
 			in := newInput(cmd)
 			token, err := in.token(args[0])
 			if err != nil {
@@ -67,11 +69,12 @@ The algorithms that are accepted must be named: the token does not choose. Witho
 	f.StringSliceVar(&v.provider.Subjects, "subject", nil, "an accepted sub; may be repeated (default: any)")
 	f.StringSliceVar(&v.provider.Types, "typ", nil, "an accepted typ; may be repeated (default: none, JWT or at+jwt)")
 	f.StringSliceVar(&v.provider.RequiredClaims, "require", nil, "a claim that must be there, as a dot path; may be repeated")
-	f.DurationVar(&v.skew, "clock-skew", 10*time.Second, "how far the issuer's clock may be off")
+	f.DurationVar(&v.skew, "clock-skew", 0, "how far the issuer's clock may be off (default: as in a configuration that does not say)")
 	f.DurationVar(&v.timeout, "timeout", keysTimeout, "how long to wait for keys that have to be fetched")
 	f.StringVar(&v.at, "at", "", "the time to judge by, such as 2026-11-23T15:04:05Z (default: now)")
 	f.BoolVar(&v.showClaims, "show-claims", false, "show the values of claims")
 	f.BoolVar(&v.json, "json", false, "print JSON")
+	complete(cmd, "alg", algorithmList())
 	return cmd
 }
 
@@ -86,7 +89,10 @@ func (v *verification) fill(in *input) error {
 	p.Fetch.StartWait = v.timeout
 	p.Name = "the issuer"
 	p.AnyIssuer, p.AnyAudience = p.Issuer == "", len(p.Audiences) == 0
-	p.ClockSkew = gate.ClockSkew{Exp: v.skew, Nbf: v.skew, Iat: v.skew}
+	p.ClockSkew.SetDefaults()
+	if v.skewSet {
+		p.ClockSkew = gate.ClockSkew{Exp: v.skew, Nbf: v.skew, Iat: v.skew}
+	}
 	sources := 0
 	for _, given := range []bool{v.jwks != "", v.key != "", v.secret.set()} {
 		if given {

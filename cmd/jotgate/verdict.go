@@ -15,7 +15,7 @@ import (
 type verdict struct {
 	Allowed bool        `json:"allowed"`
 	API     string      `json:"api,omitempty"`
-	Status  int         `json:"status,omitempty"` // what a refused client is answered
+	Status  int         `json:"status,omitempty"` // what the gateway answers itself
 	Reason  gate.Reason `json:"reason,omitempty"`
 	Text    string      `json:"text,omitempty"`
 	Cause   string      `json:"cause,omitempty"` // what operators would find in the log
