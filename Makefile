@@ -28,6 +28,7 @@ vet: ## go vet and gofmt over all modules.
 lint: ## golangci-lint, at the version that tools/go.mod pins.
 	go tool -modfile=tools/go.mod golangci-lint run ./...
 
+race: export GORACE = atexit_sleep_ms=0
 race: ## The tests of the main module, with the race detector.
 	go test -race -timeout 8m ./...
 

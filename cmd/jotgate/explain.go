@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"slices"
 	"time"
@@ -12,11 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/jotgate/jotgate/internal/app"
-	"github.com/jotgate/jotgate/internal/engine"
 	"github.com/jotgate/jotgate/internal/gate"
-	"github.com/jotgate/jotgate/internal/keys"
-	"github.com/jotgate/jotgate/internal/observe"
-	"github.com/jotgate/jotgate/internal/proxy"
 )
 
 // explanation is what an explain command line asks for.
@@ -106,22 +100,11 @@ func (e *explanation) load(x *gate.Exchange) (*gate.Config, error) {
 
 // run takes the request through an engine that serves nobody.
 func (e *explanation) run(ctx context.Context, config *gate.Config, x *gate.Exchange) (*verdict, error) {
-	log := slog.New(slog.DiscardHandler)
-	access := observe.NewAccessLog(io.Discard)
-	defer access.Close()
-	source := keys.NewManager(keys.Options{Log: log})
-	defer source.Close()
-	upstreams := proxy.NewManager(proxy.Options{Log: log})
-	defer upstreams.Close()
-	judge := engine.New(engine.Options{Log: log, Metrics: observe.NewMetrics(version()), Access: access, Keys: source, Proxy: upstreams})
-	defer judge.Close()
-
-	snapshot, problems := judge.Prepare(config)
-	if err := problems.Err(); err != nil {
+	judge, err := app.NewExplainer(ctx, config)
+	if err != nil {
 		return nil, err
 	}
-	snapshot.WaitReady(ctx)
-	judge.Swap(snapshot)
+	defer judge.Close()
 	found := newVerdict(x.Trace, judge.Explain(x), e.showClaims)
 	found.API = x.API
 	if found.Allowed {

@@ -93,6 +93,7 @@ func (a *App) Start(ctx context.Context) error {
 	if err := loaded.Problems.Err(); err != nil {
 		return err
 	}
+	a.setLevel(loaded.Config) // already for what the key sources say while they start
 	a.keys = keys.NewManager(keys.Options{Log: a.log, StateDir: loaded.Config.StateDirectory})
 	a.engine = engine.New(engine.Options{Log: a.log, Metrics: a.metrics, Access: a.access, Keys: a.keys, Proxy: a.proxy})
 	a.server = server.New(server.Options{Handler: a.engine, Log: a.log, Refused: a.engine.Refused})
@@ -101,7 +102,11 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	a.ready.Store(nil)
-	a.log.Info("serving", slog.String("version", a.version), slog.Any("listeners", a.addresses()))
+	places := []any{slog.String("version", a.version), slog.Any("listeners", a.addresses())}
+	if door := a.AdminAddr(); door != nil {
+		places = append(places, slog.String("admin", door.String()))
+	}
+	a.log.Info("serving", places...)
 	return nil
 }
 
@@ -165,9 +170,7 @@ func (a *App) take(ctx context.Context, loaded Loaded) error {
 		return err
 	}
 	// ---- the line ----
-	if level, ok := observe.ParseLevel(config.Log.Level); ok {
-		a.level.Set(level)
-	}
+	a.setLevel(config)
 	a.access.Configure(config.Log)
 	a.engine.Swap(snapshot)
 	listeners.Commit()
@@ -176,6 +179,12 @@ func (a *App) take(ctx context.Context, loaded Loaded) error {
 	}
 	a.taken(loaded)
 	return nil
+}
+
+func (a *App) setLevel(config *gate.Config) {
+	if level, ok := observe.ParseLevel(config.Log.Level); ok {
+		a.level.Set(level)
+	}
 }
 
 // addresses are the addresses of the listeners in text.

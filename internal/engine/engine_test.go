@@ -214,6 +214,8 @@ func TestServe(t *testing.T) {
 		{"host with final dot and port", "GET", "http://API.example.com.:8080/tickets/1", []string{"Authorization", "Bearer " + good}, 200, ""},
 		{"api of another listener", "GET", "http://any/elsewhere", nil, 404, gate.ReasonNoRoute},
 		{"bad host", "GET", "http://a b/open", nil, 400, gate.ReasonBadHost},
+		{"fragment", "GET", "http://any/open?a#b", nil, 400, gate.ReasonBadTarget},
+		{"control character in the query", "GET", "http://any/open?a\x01b", nil, 400, gate.ReasonBadTarget},
 		{"bad encoding", "GET", "http://any/open/%zz", nil, 400, gate.ReasonBadTarget},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -444,4 +446,51 @@ func TestSwapUnderLoad(t *testing.T) {
 			t.Errorf("%d requests failed while configurations changed", n)
 		}
 	}
+}
+
+func TestCheck(t *testing.T) {
+	const valid = document
+	for _, test := range []struct {
+		name, old, new string
+		want           string // path and message of the only problem
+	}{
+		{"unknown provider", "providers: [idp]", "providers: [ipd]", `apis[0].auth.jwt.providers[0]: there is no provider called "ipd" (known: idp)`},
+		{"unknown upstream", "upstream: up\n    realm", "upstream: pu\n    realm", `apis[0].upstream: there is no upstream called "pu" (known: up)`},
+		{"unknown listener", "listeners: [other]", "listeners: [others]", `apis[2].listeners[0]: there is no listener called "others" (known: web, other)`},
+		{"name twice", "name: elsewhere", "name: open", `apis[2].name: another api is already called "open"`},
+		{"rule", "Host(`api.example.com`) &&", "Hots(`api.example.com`) &&", "apis[0].match: column 1 of the expression: unknown function \"Hots\" (there are Host, HostRegexp, Path, PathPrefix, PathRegexp, Method, Header, HeaderRegexp, Query, QueryRegexp, ClientIP)"},
+		{"claims", "claims: Equals(`grp`, `admin`)", "claims: Equals(`grp`)", "apis[0].auth.jwt.claims: column 1 of the expression: Equals has 2 arguments, 1 given (write Equals(`claim`, `value`))"},
+		{"no auth", "auth: {anonymous: true}\n    answers: bare", "auth: {}\n    answers: bare", "apis[1].auth: it is not said who may call the API (name jwt, or say anonymous: true to let everybody in)"},
+		{"answers", "answers: bare", "answers: html", `apis[1].answers: unknown form of answers "html" (use problem or bare)`},
+		{"public path", "path: /tickets/health", "path: /tickets/../health", `apis[0].public[0].path: "/tickets/../health" is no canonical path, so no request could have it (start with /, without . and .. segments, percent-encoding and ;)`},
+		{"public method", "methods: [GET, POST]", "methods: [get]", `apis[0].public[1].methods[0]: "get" is no method (write it in capitals, for example GET)`},
+		{"two providers of one issuer", "algorithms: [HS256]}", "algorithms: [HS256]}\n  - {name: idp2, issuer: \"https://id.example.com\", secret: SECRET, audiences: [x], algorithms: [HS256]}", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if !strings.Contains(valid, test.old) {
+				t.Fatalf("the document does not hold %q", test.old)
+			}
+			g := newGateway(t)
+			config := g.parse(t, strings.Replace(valid, test.old, test.new, 1))
+			var got []string
+			for _, p := range engine.Check(config) {
+				p.Source, p.Position = "", gate.Position{}
+				got = append(got, p.Error())
+			}
+			want := []string{test.want}
+			if test.want == "" {
+				want = nil
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+		})
+	}
+	t.Run("two providers of one issuer in one API", func(t *testing.T) {
+		g := newGateway(t)
+		config := g.parse(t, strings.NewReplacer("algorithms: [HS256]}", "algorithms: [HS256]}\n  - {name: idp2, issuer: \"https://id.example.com\", secret: SECRET, audiences: [x], algorithms: [HS256]}", "providers: [idp]", "providers: [idp, idp2]").Replace(valid))
+		if problems := engine.Check(config); problems.Err() == nil {
+			t.Error("which of the two judges a token would be a guess, and nobody says so")
+		}
+	})
 }

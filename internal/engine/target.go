@@ -20,9 +20,22 @@ func canonicalize(x *gate.Exchange) (match.Path, error) {
 	if err != nil {
 		return match.Path{}, gate.Deny(gate.ReasonBadTarget, err)
 	}
+	if !validQuery(query) {
+		return match.Path{}, gate.Deny(gate.ReasonBadTarget, nil)
+	}
 	x.RoutingHost, x.RoutingPath = host, path.Routing
 	x.OutPath, x.OutQuery = path.Forward, query
 	return path, nil
+}
+
+// validQuery reports whether a query can be forwarded as it is: no fragment, and nothing that could end the request line.
+func validQuery(query string) bool {
+	for i := range len(query) {
+		if c := query[i]; c <= ' ' || c == '#' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // publicPath is a compiled gate.PublicPath.
