@@ -23,6 +23,7 @@ type conn struct {
 	ahead      []byte      // read already; only the reading goroutine touches it
 	received   atomic.Bool // something was read
 	closed     sync.Once
+	framing    framing // of HTTP/1.1; the reading goroutine's, but for its atomic field
 
 	writeEnd atomic.Int64 // deadline that was asked for by SetWriteDeadline, in Unix nanoseconds; 0 is none
 }

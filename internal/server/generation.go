@@ -145,7 +145,7 @@ func (g *generation) admit(raw *net.TCPConn) {
 	g.mu.Unlock()
 	proxied := contains(g.cfg.ProxyProtocol, c.peer.Addr())
 	if !proxied && g.certs == nil {
-		g.hand(&plainConn{Conn: c})
+		g.hand(&plainConn{c, &c.framing})
 		return
 	}
 	g.set.tasks.Go(func() { g.prepare(c, proxied) })
@@ -169,7 +169,7 @@ func (g *generation) prepare(c *conn, proxied bool) {
 	}
 	if g.certs == nil {
 		_ = c.SetDeadline(time.Time{})
-		g.hand(&plainConn{Conn: c})
+		g.hand(&plainConn{c, &c.framing})
 		return
 	}
 	t := tls.Server(c, g.certs.config())
@@ -189,7 +189,7 @@ func (g *generation) prepare(c *conn, proxied bool) {
 		g.hand(t)
 		return
 	}
-	g.hand(&tlsConn{plainConn{Conn: t}, t})
+	g.hand(&tlsConn{plainConn{t, &c.framing}, t})
 }
 
 // answerPlaintext tells a client that speaks HTTP to a TLS listener what is wrong.
@@ -337,8 +337,26 @@ func (g *generation) wake() {
 	}
 }
 
-// plainConn is a connection without TLS as HTTP/1.1 and h2c see it.
-type plainConn struct{ net.Conn }
+// plainConn is a connection without TLS as HTTP/1.1 and h2c see it. What net/http reads through it is checked on the way.
+type plainConn struct {
+	net.Conn
+	framing *framing
+}
+
+// Read returns what passes the check. What follows a malformed message is never seen.
+func (c *plainConn) Read(p []byte) (int, error) {
+	if c.framing.err != nil {
+		return 0, c.framing.err
+	}
+	n, err := c.Conn.Read(p)
+	if good := c.framing.check(p[:n]); good < n {
+		if good == 0 {
+			return 0, c.framing.err
+		}
+		return good, nil
+	}
+	return n, err
+}
 
 // NetConn returns what is below.
 func (c *plainConn) NetConn() net.Conn { return c.Conn }

@@ -13,6 +13,7 @@ import (
 // Every message here must be refused, and nothing that follows on the connection may be served.
 func TestMalformedMessagesAreRefused(t *testing.T) {
 	const ok = "Host: a\r\n"
+	const next = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
 	var served atomic.Int64
 	r := start(t, settings(), func(x *gate.Exchange) { served.Add(1); say(x, "") })
 	for name, c := range map[string]struct {
@@ -64,6 +65,15 @@ func TestMalformedMessagesAreRefused(t *testing.T) {
 		"coding list":                 {"POST / HTTP/1.1\r\n" + ok + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "501", ""},
 		"coding twice":                {"POST / HTTP/1.1\r\n" + ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", "501", ""},
 		"coding tab":                  {"POST / HTTP/1.1\r\n" + ok + "Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n", "400", ""},
+		"length and coding":           {"POST / HTTP/1.1\r\n" + ok + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + next, "400", ""},
+		"coding and length":           {"POST / HTTP/1.1\r\n" + ok + "Transfer-Encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n" + next, "400", ""},
+		"coding in 1.0":               {"POST / HTTP/1.0\r\n" + ok + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + next, "400", ""},
+		"length repeated":             {"POST / HTTP/1.1\r\n" + ok + "Content-Length: 5\r\nContent-Length: 5\r\n\r\nabcde" + next, "400", ""},
+		"bare lf after request line":  {"GET / HTTP/1.1\n" + ok + "\r\n", "400", ""},
+		"bare lf in header":           {"GET / HTTP/1.1\r\n" + ok + "X: a\nTransfer-Encoding: chunked\r\n\r\n", "400", ""},
+		"bare lf at end":              {"GET / HTTP/1.1\r\n" + ok + "\n" + next, "400", ""},
+		"folded":                      {"GET / HTTP/1.1\r\n" + ok + "X: a\r\n b\r\n\r\n", "400", ""},
+		"folded coding":               {"POST / HTTP/1.1\r\n" + ok + "Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", "400", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			served.Store(0)

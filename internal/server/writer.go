@@ -150,7 +150,7 @@ func (w *writer) endsConnection(header gate.Header) bool {
 		return w.generation.leaving.Load()
 	}
 	if !w.close {
-		w.close = w.generation.leaving.Load() || w.session.x.Proto == 10 || w.body != nil && w.body.unwanted() ||
+		w.close = w.generation.leaving.Load() || w.session.x.Proto == 10 || w.conn.framing.released.Load() || w.body != nil && w.body.unwanted() ||
 			gate.EqualName(header.Get("Connection"), "close")
 	}
 	return w.close
