@@ -32,7 +32,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"exits": exits, "serving": serving, "await": await, "signal": signalCommand, "replace": replaceCommand,
 		"request": requestCommand, "socket": socketCommand, "events": eventsCommand,
-		"upstream": upstreamCommand, "begin": beginCommand, "finish": finishCommand, "certificate": certificateCommand,
+		"upstream": upstreamCommand, "begin": beginCommand, "release": releaseCommand, "answer": answerCommand, "certificate": certificateCommand,
 	}
 }
 

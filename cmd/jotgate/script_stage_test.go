@@ -172,15 +172,22 @@ func beginCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// finishCommand lets all requests go on that are held, and prints the answer of one that was begun.
-func finishCommand(ts *testscript.TestScript, neg bool, args []string) {
+// releaseCommand lets all requests go on that are held, now and later.
+func releaseCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
-		ts.Fatalf("usage: finish")
+		ts.Fatalf("usage: release")
 	}
 	s := stageOf(ts)
 	s.release.Do(func() { close(s.released) })
+}
+
+// answerCommand waits for the answer of a request that was begun, and prints it, or how it failed.
+func answerCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: answer")
+	}
 	select {
-	case answer := <-s.answers:
+	case answer := <-stageOf(ts).answers:
 		_, err := io.WriteString(ts.Stdout(), answer)
 		ts.Check(err)
 	case <-time.After(patience):

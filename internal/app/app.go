@@ -212,7 +212,8 @@ func (a *App) Stop(ctx context.Context) {
 		return
 	}
 	a.closed = true
-	if config := a.current(); config != nil {
+	config := a.current()
+	if config != nil {
 		wait(ctx, config.Shutdown.Delay)
 		ctx, cancel := context.WithTimeout(ctx, config.Shutdown.Timeout)
 		defer cancel()
@@ -227,7 +228,9 @@ func (a *App) Stop(ctx context.Context) {
 	a.admin.Close()
 	a.files.Close()
 	a.proxy.Close()
-	a.log.Info("stopped")
+	if config != nil { // what never served has nothing to say about its end
+		a.log.Info("stopped")
+	}
 	a.access.Close()
 }
 

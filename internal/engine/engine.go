@@ -120,8 +120,16 @@ func (e *Engine) forward(x *gate.Exchange, route *route) error {
 	if err == nil {
 		err = route.upstream.Forward(x)
 	}
-	if err != nil && errors.Is(context.Cause(x.Context), errTimeLimit) {
-		return gate.Deny(gate.ReasonDeadline, err) // to those that were interrupted it looked as if the client was gone
+	if err == nil {
+		return nil
+	}
+	// To those that were interrupted it looked as if the client was gone.
+	var stopped *gate.Denial
+	switch cause := context.Cause(x.Context); {
+	case errors.Is(cause, errTimeLimit):
+		return gate.Deny(gate.ReasonDeadline, err)
+	case errors.As(cause, &stopped): // the server has cut the exchange off
+		return gate.Deny(stopped.Reason, err)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"sort"
@@ -21,6 +22,8 @@ const (
 	cutOffWait = 2 * time.Second
 )
 
+var errCutOff = errors.New("the request took longer than the gateway waits when it stops")
+
 // Options are what a Set needs.
 type Options struct {
 	// Handler serves the exchanges.
@@ -37,8 +40,8 @@ type Options struct {
 type Set struct {
 	options Options
 	log     *slog.Logger
-	ctx     context.Context // ends when connections are cut off; the parent of every exchange's context
-	cutOff  context.CancelFunc
+	ctx     context.Context // ends when connections are cut off, with a gate.Denial as its cause; the parent of every exchange's context
+	cutOff  func()
 	tasks   sync.WaitGroup // accept loops, drains, connections that are being opened
 
 	mu          sync.Mutex
@@ -52,9 +55,10 @@ func New(o Options) *Set {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cutOff := func() { cancel(gate.Deny(gate.ReasonNotReady, errCutOff)) } // so that nobody takes it for a client that has gone
 	return &Set{
-		options: o, log: o.Log, ctx: ctx, cutOff: cancel,
+		options: o, log: o.Log, ctx: ctx, cutOff: cutOff,
 		sockets: make(map[string]*socket), generations: make(map[*generation]struct{}),
 	}
 }
