@@ -21,7 +21,7 @@ type conn struct {
 	serverName string         // from TLS
 	clientCert *x509.Certificate
 	ahead      []byte      // read already; only the reading goroutine touches it
-	received   atomic.Bool // something was read
+	used       atomic.Bool // HTTP has begun: something was read past the PROXY protocol and TLS
 	closed     sync.Once
 	framing    framing // of HTTP/1.1; the reading goroutine's, but for its atomic field
 
@@ -38,11 +38,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.ahead = c.ahead[n:]
 		return n, nil
 	}
-	n, err := c.TCPConn.Read(p)
-	if n > 0 && !c.received.Load() {
-		c.received.Store(true)
-	}
-	return n, err
+	return c.TCPConn.Read(p)
 }
 
 // Write fails when the peer takes nothing for the listener's BodyTimeout.

@@ -145,7 +145,7 @@ func (g *generation) admit(raw *net.TCPConn) {
 	g.mu.Unlock()
 	proxied := contains(g.cfg.ProxyProtocol, c.peer.Addr())
 	if !proxied && g.certs == nil {
-		g.hand(&plainConn{c, &c.framing})
+		g.hand(&plainConn{c, c})
 		return
 	}
 	g.set.tasks.Go(func() { g.prepare(c, proxied) })
@@ -169,7 +169,7 @@ func (g *generation) prepare(c *conn, proxied bool) {
 	}
 	if g.certs == nil {
 		_ = c.SetDeadline(time.Time{})
-		g.hand(&plainConn{c, &c.framing})
+		g.hand(&plainConn{c, c})
 		return
 	}
 	t := tls.Server(c, g.certs.config())
@@ -186,10 +186,11 @@ func (g *generation) prepare(c *conn, proxied bool) {
 		c.clientCert = state.PeerCertificates[0]
 	}
 	if state.NegotiatedProtocol == "h2" {
+		c.used.Store(true) // it ends by GOAWAY
 		g.hand(t)
 		return
 	}
-	g.hand(&tlsConn{plainConn{t, &c.framing}, t})
+	g.hand(&tlsConn{plainConn{t, c}, t})
 }
 
 // answerPlaintext tells a client that speaks HTTP to a TLS listener what is wrong.
@@ -304,8 +305,8 @@ func (g *generation) linger() {
 	}
 }
 
-// closeSilent closes connections on which nothing was ever sent.
-func (g *generation) closeSilent() { g.closeIf(func(c *conn) bool { return !c.received.Load() }) }
+// closeSilent closes connections on which no request was ever begun.
+func (g *generation) closeSilent() { g.closeIf(func(c *conn) bool { return !c.used.Load() }) }
 
 // closeIf closes the connections that which chooses.
 func (g *generation) closeIf(which func(*conn) bool) {
@@ -340,18 +341,22 @@ func (g *generation) wake() {
 // plainConn is a connection without TLS as HTTP/1.1 and h2c see it. What net/http reads through it is checked on the way.
 type plainConn struct {
 	net.Conn
-	framing *framing
+	base *conn
 }
 
 // Read returns what passes the check. What follows a malformed message is never seen.
 func (c *plainConn) Read(p []byte) (int, error) {
-	if c.framing.err != nil {
-		return 0, c.framing.err
+	f := &c.base.framing
+	if f.err != nil {
+		return 0, f.err
 	}
 	n, err := c.Conn.Read(p)
-	if good := c.framing.check(p[:n]); good < n {
+	if n > 0 && !c.base.used.Load() {
+		c.base.used.Store(true)
+	}
+	if good := f.check(p[:n]); good < n {
 		if good == 0 {
-			return 0, c.framing.err
+			return 0, f.err
 		}
 		return good, nil
 	}

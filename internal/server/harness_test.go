@@ -77,9 +77,9 @@ func (l *lines) String() string {
 }
 
 // start serves l with h until the test ends.
-func start(t testing.TB, l gate.Listener, h func(x *gate.Exchange)) *running {
-	t.Helper()
-	r := &running{t: t, log: new(lines)}
+func start(tb testing.TB, l gate.Listener, h func(x *gate.Exchange)) *running {
+	tb.Helper()
+	r := &running{t: tb, log: new(lines)}
 	r.Set = New(Options{
 		Handler: handlerFunc(h),
 		Log:     slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -91,7 +91,7 @@ func start(t testing.TB, l gate.Listener, h func(x *gate.Exchange)) *running {
 	})
 	r.reload(l)
 	r.addr = r.Addrs()[l.Name].String()
-	t.Cleanup(func() { r.stop(5 * time.Second) })
+	tb.Cleanup(func() { r.stop(5 * time.Second) })
 	return r
 }
 
@@ -140,7 +140,7 @@ func (r *running) raw(text string) string {
 }
 
 // ask sends text on c and reads one response.
-func ask(t testing.TB, c net.Conn, br *bufio.Reader, method, text string) *http.Response {
+func ask(t *testing.T, c net.Conn, br *bufio.Reader, method, text string) *http.Response {
 	t.Helper()
 	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)
@@ -153,7 +153,7 @@ func ask(t testing.TB, c net.Conn, br *bufio.Reader, method, text string) *http.
 }
 
 // client is an HTTP client for HTTP/1.1, HTTP/2 ("h2") or HTTP/2 without TLS ("h2c").
-func client(t testing.TB, protocol string, roots *x509.CertPool, change ...func(*http.Transport)) *http.Client {
+func client(t *testing.T, protocol string, roots *x509.CertPool, change ...func(*http.Transport)) *http.Client {
 	t.Helper()
 	p := new(http.Protocols)
 	p.SetHTTP1(protocol == "h1")
@@ -167,7 +167,7 @@ func client(t testing.TB, protocol string, roots *x509.CertPool, change ...func(
 	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
 }
 
-func text(t testing.TB, res *http.Response, err error) string {
+func text(t *testing.T, res *http.Response, err error) string {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -192,7 +192,7 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-func newAuthority(t testing.TB) *authority {
+func newAuthority(t *testing.T) *authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -220,7 +220,7 @@ func (a *authority) pool() *x509.CertPool {
 }
 
 // issue returns a certificate for the names, and its key, as PEM.
-func (a *authority) issue(t testing.TB, serial int64, names ...string) (cert, key []byte) {
+func (a *authority) issue(t *testing.T, serial int64, names ...string) (cert, key []byte) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -243,7 +243,7 @@ func (a *authority) issue(t testing.TB, serial int64, names ...string) (cert, ke
 }
 
 // write puts a pair for the names into dir, as NAME.crt and NAME.key.
-func (a *authority) write(t testing.TB, dir, name string, serial int64, names ...string) gate.Certificate {
+func (a *authority) write(t *testing.T, dir, name string, serial int64, names ...string) gate.Certificate {
 	t.Helper()
 	cert, key := a.issue(t, serial, names...)
 	files := gate.Certificate{CertFile: filepath.Join(dir, name+".crt"), KeyFile: filepath.Join(dir, name+".key")}
@@ -256,7 +256,8 @@ func (a *authority) write(t testing.TB, dir, name string, serial int64, names ..
 }
 
 // withTLS makes a listener speak HTTPS as api.example.com.
-func (a *authority) withTLS(t testing.TB) func(*gate.Listener) {
+func (a *authority) withTLS(t *testing.T) func(*gate.Listener) {
+	t.Helper()
 	pair := a.write(t, t.TempDir(), "api", 2, "api.example.com", "*.wild.example.com")
 	return func(l *gate.Listener) {
 		l.TLS = &gate.ListenerTLS{Certificates: []gate.Certificate{pair}}
@@ -285,7 +286,7 @@ func doors(t *testing.T, h func(x *gate.Exchange), change ...func(*gate.Listener
 	}
 }
 
-func (d door) request(t testing.TB, method, path string, body io.Reader) *http.Request {
+func (d door) request(t *testing.T, method, path string, body io.Reader) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, d.scheme+"://"+d.addr+path, body)
 	if err != nil {
@@ -296,7 +297,7 @@ func (d door) request(t testing.TB, method, path string, body io.Reader) *http.R
 }
 
 // eventually waits for a condition that other goroutines bring about.
-func eventually(t testing.TB, what string, ok func() bool) {
+func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	end := time.Now().Add(10 * time.Second)
 	for !ok() {
@@ -311,7 +312,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 func repeat(n int) string { return strings.Repeat("x", n) }
 
 // clientTLS makes a TLS connection to api.example.com of c.
-func (a *authority) clientTLS(t testing.TB, c net.Conn, change ...func(*tls.Config)) *tls.Conn {
+func (a *authority) clientTLS(t *testing.T, c net.Conn, change ...func(*tls.Config)) *tls.Conn {
 	t.Helper()
 	config := &tls.Config{RootCAs: a.pool(), ServerName: "api.example.com"}
 	for _, f := range change {
@@ -324,7 +325,7 @@ func (a *authority) clientTLS(t testing.TB, c net.Conn, change ...func(*tls.Conf
 	return tc
 }
 
-func writePEM(t testing.TB, file string, der []byte) {
+func writePEM(t *testing.T, file string, der []byte) {
 	t.Helper()
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)

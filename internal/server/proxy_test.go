@@ -16,7 +16,7 @@ import (
 	"github.com/jotgate/jotgate/internal/gate"
 )
 
-func prefixes(t testing.TB, list ...string) []netip.Prefix {
+func prefixes(t *testing.T, list ...string) []netip.Prefix {
 	t.Helper()
 	all := make([]netip.Prefix, len(list))
 	for i, s := range list {

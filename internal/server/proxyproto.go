@@ -39,7 +39,6 @@ func (c *conn) readProxyHeader() error {
 				c.peer = source
 			}
 			c.ahead = buf[size:]
-			c.received.Store(len(c.ahead) > 0)
 			return nil
 		case !errors.Is(err, errProxyShort):
 			return err

@@ -40,6 +40,9 @@ func (s *session) fill(g *generation, c *conn, r *http.Request) (reason gate.Rea
 		return gate.ReasonBadHost, "Host differs from :authority"
 	case !validTarget(x.Method, x.Target):
 		return gate.ReasonBadTarget, ""
+	// Which API a request belongs to, and so which token it needs, follows from Host alone, on every listener: a TLS name that differs (or is absent, when the
+	// first certificate is used) opens nothing, and browsers do share a connection between names. Only where the client shows a certificate, which it chose by
+	// the TLS name, must the two agree (RFC 9110 section 7.4).
 	case g.cfg.TLS != nil && g.cfg.TLS.ClientCAFile != "" && x.ServerName != "" && !gate.EqualName(strings.TrimSuffix(host, "."), x.ServerName):
 		return gate.ReasonMisdirected, ""
 	}

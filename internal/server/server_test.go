@@ -213,3 +213,29 @@ func TestUpgradeOf(t *testing.T) {
 		}
 	}
 }
+
+// Exchanges are reused: nothing of one request may be seen by the next, even if a handler mixed up its headers.
+func TestReusedExchangesAreEmpty(t *testing.T) {
+	r := start(t, settings(), func(x *gate.Exchange) {
+		if len(x.Out)+len(x.Reply) > 0 || x.Identity != nil || x.Denial != nil || x.API != "" || x.RoutingPath != "" || x.Upgrade != "" || x.Trailer != nil || x.Status != 0 {
+			t.Errorf("left over: %+v", x)
+		}
+		for _, f := range x.In[:cap(x.In)][len(x.In):] {
+			if f != (gate.Field{}) {
+				t.Errorf("left over in memory: %+v", f)
+			}
+		}
+		x.Out, x.Reply = x.In, append(x.Reply, gate.Field{Name: "X-Reply", Value: x.Target})
+		x.Out.Add("X-Out", x.Target)
+		x.Identity, x.Denial, x.API, x.RoutingPath = new(gate.Identity), new(gate.Denial), "a", "/b"
+		say(x, x.In.Get("X-Mine")+x.Out.Get("X-Out"))
+	})
+	c := r.dial()
+	br := bufio.NewReader(c)
+	for _, target := range []string{"/1", "/2", "/3"} {
+		res := ask(t, c, br, "GET", "GET "+target+" HTTP/1.1\r\nHost: a\r\nX-Mine: "+target+"\r\n\r\n")
+		if b, _ := io.ReadAll(res.Body); string(b) != target+target || res.Header.Get("X-Reply") != target {
+			t.Errorf("%s: %q %v", target, b, res.Header)
+		}
+	}
+}
