@@ -38,6 +38,8 @@ func (s *session) fill(g *generation, c *conn, r *http.Request) (reason gate.Rea
 		return gate.ReasonBadHost, ""
 	case !sameHost(r):
 		return gate.ReasonBadHost, "Host differs from :authority"
+	case !sameLength(r):
+		return gate.ReasonBadMessage, "Content-Length differs from the body"
 	case !validTarget(x.Method, x.Target):
 		return gate.ReasonBadTarget, ""
 	// Which API a request belongs to, and so which token it needs, follows from Host alone, on every listener: a TLS name that differs (or is absent, when the
@@ -99,6 +101,17 @@ func (g *generation) maxHeader() int64 {
 func sameHost(r *http.Request) bool {
 	lines := r.Header["Host"]
 	return len(lines) == 0 || len(lines) == 1 && lines[0] == r.Host
+}
+
+// sameLength reports whether Content-Length, if it is there, says once what the framing says. net/http does not ask that of HTTP/2 requests, and a length that
+// is not the body's would be believed by whoever reads the request as HTTP/1.1 (RFC 9113 section 8.1.1).
+func sameLength(r *http.Request) bool {
+	lines := r.Header["Content-Length"]
+	if len(lines) == 0 {
+		return true
+	}
+	n, ok := parseDigits([]byte(lines[0]), 10, 18)
+	return ok && len(lines) == 1 && int64(n) == r.ContentLength
 }
 
 // hostName returns the name or address in host, a Host field (RFC 9110 section 7.2), and whether the field is one that can be routed by: a domain name, an
