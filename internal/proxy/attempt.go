@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,6 +23,8 @@ import (
 const maxInformational = 32
 
 var (
+	errEnded   = errors.New("the exchange has ended")
+	errForeign = errors.New("the server sent a response before it got the request")
 	errResent  = errors.New("the connection was closed by the server before the request reached it")
 	errNoHead  = errors.New("the server did not send the header of its response in time")
 	errStalled = errors.New("the server stopped in the middle of its response")
@@ -39,7 +42,9 @@ type attempt struct {
 	upgrade   string // the protocol asked for, "" if none
 	body      *body  // nil without a request body
 	patience  *patience
-	response  io.Closer // the body of the response; nil until the head is there
+	response  io.Closer   // the body of the response; nil until the head is there
+	unwatch   func() bool // stops looking after the exchange's context
+	broken    atomic.Bool // reading the client's body was broken off by the attempt itself
 
 	// Known once a connection was found; written and read in the exchange's goroutine.
 	conn  *conn
@@ -56,7 +61,8 @@ type attempt struct {
 
 func newAttempt(u *Upstream, s *server, x *gate.Exchange) *attempt {
 	a := &attempt{u: u, s: s, x: x, transport: s.transport}
-	a.ctx, a.cancel = context.WithCancelCause(x.Context)
+	a.ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(x.Context))
+	a.unwatch = context.AfterFunc(x.Context, a.exchangeEnded)
 	a.patience = newPatience(u.config.ResponseTimeout, a.cancel)
 	if x.Upgrade != "" && x.Length == 0 && s.upgrades != nil && tunnelable(x.Upgrade) {
 		a.upgrade, a.transport = x.Upgrade, s.upgrades
@@ -64,11 +70,27 @@ func newAttempt(u *Upstream, s *server, x *gate.Exchange) *attempt {
 	return a
 }
 
+// exchangeEnded ends the attempt with its exchange. To a server engine, a read that was broken off may look like a client that is gone: that does not count.
+func (a *attempt) exchangeEnded() {
+	if !a.broken.Load() {
+		a.cancel(errEnded)
+	}
+}
+
+// closeSource breaks reading the client's body off.
+func (a *attempt) closeSource() error {
+	if a.x.Context.Err() == nil {
+		a.broken.Store(true)
+	}
+	return a.x.Body.Close()
+}
+
 // end stops everything that the attempt has started. Nothing touches the exchange after it.
 func (a *attempt) end() {
 	a.mu.Lock()
 	a.over = true
 	a.mu.Unlock()
+	a.unwatch()
 	a.cancel(nil)
 	a.patience.end()
 	if a.response != nil {
@@ -125,7 +147,7 @@ func (a *attempt) request() (*http.Request, error) {
 	if x.Length != 0 {
 		a.attachBody(req)
 	}
-	return req.WithContext(httptrace.WithClientTrace(a.ctx, &httptrace.ClientTrace{GotConn: a.gotConn, Got1xxResponse: a.gotInterim})), nil
+	return req.WithContext(httptrace.WithClientTrace(a.ctx, &httptrace.ClientTrace{GotConn: a.gotConn, GotFirstResponseByte: a.gotFirstByte, Got1xxResponse: a.gotInterim})), nil
 }
 
 func (a *attempt) attachBody(req *http.Request) {
@@ -134,7 +156,7 @@ func (a *attempt) attachBody(req *http.Request) {
 	if trailer != nil {
 		req.Trailer, finish = trailer.fields, trailer.fill
 	}
-	a.body = newBody(a.x.Body, a.patience, finish)
+	a.body = newBody(a.x.Body, a.closeSource, a.patience, finish)
 	req.Body, req.ContentLength = a.body, a.x.Length
 }
 
@@ -152,7 +174,16 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	}
 	a.conn, a.http2, a.used = c, http2, info.Reused
 	a.mark = c.written.Load()
+	c.await()
 	a.patience.wait()
+}
+
+// gotFirstByte refuses a response that was there before the request: it is what a server sent beyond the response to somebody else's.
+func (a *attempt) gotFirstByte() {
+	if !a.http2 && a.conn.unasked() {
+		a.cancel(errForeign)
+		_ = a.conn.Close()
+	}
 }
 
 // gotInterim forwards an interim response (RFC 9110 section 15.2). The server engine itself answers 100 when the body is read.
@@ -219,7 +250,7 @@ func idempotent(method string) bool {
 // refusal says why there is no response, or no more of it.
 func (a *attempt) refusal(err error) *gate.Denial {
 	reason := a.reason(err)
-	if cause := context.Cause(a.ctx); cause != nil && a.x.Context.Err() == nil {
+	if cause := context.Cause(a.ctx); cause != nil {
 		err = cause
 	}
 	return gate.Deny(reason, fmt.Errorf("server %s: %w", a.s.url, err))
@@ -231,17 +262,18 @@ func (a *attempt) reason(err error) gate.Reason {
 			return bodyReason(a.x, broken)
 		}
 	}
-	if a.x.Context.Err() != nil {
-		return contextReason(a.x)
-	}
 	a.mu.Lock()
 	gone, flood := a.clientGone, a.interim > maxInformational
 	a.mu.Unlock()
 	var dial *dialError
 	cause := context.Cause(a.ctx)
 	switch {
+	case errors.Is(cause, errEnded):
+		return contextReason(a.x)
 	case gone != nil:
 		return gate.ReasonClientGone
+	case errors.Is(cause, errForeign):
+		return gate.ReasonUpstreamProtocol
 	case errors.Is(cause, errNoHead), errors.Is(cause, errStalled):
 		return gate.ReasonUpstreamTimeout
 	case errors.Is(cause, errResent):

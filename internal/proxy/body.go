@@ -10,7 +10,8 @@ var errDetached = errors.New("the exchange is over")
 
 // body is the request's body on its way to one server. It reads the client's body for as long as the try lasts and not longer, although the library reads in goroutines of its own.
 type body struct {
-	src      io.ReadCloser
+	src      io.Reader
+	closeSrc func() error
 	patience *patience
 	finish   func() // called once at the end of src, before the reader learns of it
 
@@ -24,8 +25,8 @@ type body struct {
 	err     error // what reading src ended with, other than io.EOF
 }
 
-func newBody(src io.ReadCloser, p *patience, finish func()) *body {
-	b := &body{src: src, patience: p, finish: finish}
+func newBody(src io.Reader, closeSrc func() error, p *patience, finish func()) *body {
+	b := &body{src: src, closeSrc: closeSrc, patience: p, finish: finish}
 	b.idle.L = &b.mu
 	return b
 }
@@ -66,7 +67,7 @@ func (b *body) Close() error {
 	b.closed = true
 	b.mu.Unlock()
 	if reading {
-		return b.src.Close()
+		return b.closeSrc()
 	}
 	return nil
 }

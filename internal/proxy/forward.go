@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 
@@ -69,6 +70,12 @@ func (u *Upstream) try(x *gate.Exchange, s *server) (*gate.Denial, verdict) {
 	}
 	resp, err := a.transport.RoundTrip(req) //nolint:bodyclose // the end of the attempt closes it
 	a.patience.end()
+	if err == nil {
+		a.response = resp.Body
+		if context.Cause(a.ctx) != nil {
+			err = context.Cause(a.ctx) // it came too late, or is not for this request
+		}
+	}
 	if err != nil {
 		d := a.refusal(err)
 		if blames(d.Reason) {
@@ -76,7 +83,6 @@ func (u *Upstream) try(x *gate.Exchange, s *server) (*gate.Denial, verdict) {
 		}
 		return d, a.verdict(d)
 	}
-	a.response = resp.Body
 	d := a.respond(resp)
 	if d != nil && blames(d.Reason) {
 		s.failed(d)

@@ -119,11 +119,7 @@ func (a *attempt) uploading() bool {
 
 // clientFailed ends an exchange whose client does not take the response.
 func (a *attempt) clientFailed(err error) *gate.Denial {
-	reason := gate.ReasonClientGone
-	if a.x.Context.Err() != nil {
-		reason = contextReason(a.x)
-	}
-	return a.abort(gate.Deny(reason, fmt.Errorf("writing the response: %w", err)))
+	return a.abort(gate.Deny(contextReason(a.x), fmt.Errorf("writing the response: %w", err)))
 }
 
 // abort breaks the response off, so that the client cannot take it for complete.

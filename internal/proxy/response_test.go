@@ -4,11 +4,15 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -264,11 +268,74 @@ func TestMisbehavingServers(t *testing.T) {
 
 // TestBytesAfterTheResponse: what a server sends beyond its response never becomes the answer to the next request.
 func TestBytesAfterTheResponse(t *testing.T) {
-	url := rawBackend(t, answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"))
-	d := openDoor(t, group(url), nil)
-	for range 20 {
-		if _, body := d.do("GET", "/", nil); body != "ok" {
-			t.Fatalf("got %q", body)
+	log.SetOutput(io.Discard) // net/http tells everybody
+	t.Cleanup(func() { log.SetOutput(os.Stderr) })
+	const response = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+	secure := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
 		}
+		defer c.Close()
+		_, _ = io.WriteString(c, response) // this request's
+		answers(response)(0, c, rw.Reader)
+	}))
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	for name, u := range map[string]*gate.Upstream{"http": group(rawBackend(t, answers(response))), "https": trusting(t, secure)} {
+		t.Run(name, func(t *testing.T) {
+			d := openDoor(t, u, nil)
+			var clients sync.WaitGroup
+			for range 4 {
+				clients.Go(func() {
+					for range 80 {
+						if resp, body, err := d.try("GET", "/", nil); err != nil || resp.StatusCode == 200 && body != "ok" {
+							t.Errorf("got %q, %v", body, err)
+						}
+					}
+				})
+			}
+			clients.Wait()
+		})
+	}
+}
+
+// TestMisbehavingServersHTTP2 is TestMisbehavingServers for streams.
+func TestMisbehavingServersHTTP2(t *testing.T) {
+	abort := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	cut := func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "hello")
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	tests := []struct {
+		name    string
+		serve   http.HandlerFunc
+		request string
+		cut     bool
+	}{
+		{"resets at once", abort, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", false},
+		{"resets while the client is silent", abort, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhello", false},
+		{"resets within a body", cut, "GET / HTTP/1.1\r\nHost: h\r\n\r\n", true},
+		{"resets within both bodies", cut, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhello", true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			d := openDoor(t, group(backendHTTP2(t, test.serve)), nil)
+			c := d.raw()
+			_, _ = io.WriteString(c, test.request)
+			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if r := d.result(); r.Reason != gate.ReasonUpstreamAborted || r.Attempts != 1 {
+				t.Errorf("%+v", r)
+			}
+			if test.cut != (err != nil) || test.cut != (resp.StatusCode == 200) {
+				t.Errorf("the client got status %d, %v", resp.StatusCode, err)
+			}
+		})
 	}
 }

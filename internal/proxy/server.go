@@ -256,6 +256,9 @@ type conn struct {
 	stall   time.Duration
 	timed   atomic.Bool  // a caller set a write deadline of its own
 	written atomic.Int64 // bytes
+	read    atomic.Int64 // bytes
+	waiting atomic.Bool  // a request is about to be written
+	before  atomic.Int64 // read when the first byte of the last request was written
 	ended   atomic.Bool  // the other end closed or reset the connection
 	deaf    atomic.Bool  // the other end does not take bytes any more
 }
@@ -263,6 +266,7 @@ type conn struct {
 // Read is net.Conn's.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	c.read.Add(int64(n))
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed) {
 		c.ended.Store(true)
 	}
@@ -272,6 +276,10 @@ func (c *conn) Read(p []byte) (int, error) {
 // Write is net.Conn's, but once the other end does not take bytes any more they are dropped instead: a server that answers before it has read the whole request and then closes
 // has an answer to be read, which a failed write would discard. If there is none, reading says so.
 func (c *conn) Write(p []byte) (int, error) {
+	if c.waiting.Load() { // requests on one HTTP/1.1 connection are written by one goroutine
+		c.before.Store(c.read.Load())
+		c.waiting.Store(false)
+	}
 	if c.deaf.Load() {
 		return len(p), nil
 	}
@@ -288,6 +296,12 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// await says that a request follows, for unasked.
+func (c *conn) await() { c.waiting.Store(true) }
+
+// unasked reports, when the first byte of a response is looked at, whether everything that was read from the connection came before the request was written.
+func (c *conn) unasked() bool { return c.waiting.Load() || c.read.Load() == c.before.Load() }
 
 // SetWriteDeadline is net.Conn's; the zero time brings back the limit on each write.
 func (c *conn) SetWriteDeadline(t time.Time) error {
