@@ -98,10 +98,10 @@ func (b *body) Read(p []byte) (int, error) {
 		p = p[:min(int64(len(p)), b.limit-b.read+1)] // one more than allowed shows that there is more
 	}
 	b.reading, b.started = true, true
-	b.mu.Unlock()
 	if b.stall > 0 {
-		_ = b.rw.SetReadDeadline(time.Now().Add(b.stall))
+		_ = b.rw.SetReadDeadline(time.Now().Add(b.stall)) // before interrupt can set another
 	}
+	b.mu.Unlock()
 	n, err := b.rc.Read(p)
 	b.mu.Lock()
 	b.reading = false
