@@ -14,12 +14,16 @@ import (
 // accessBacklog is how many access lines may wait for a slow writer before lines are dropped: a request never waits for its log line.
 const accessBacklog = 4096
 
+// flushWait is how long Close waits while the writer takes nothing: what reads the lines may hang, and that must not keep the process from ending.
+const flushWait = 2 * time.Second
+
 // AccessLog writes one JSON line for each finished exchange. Lines hold paths but never queries, for tokens may be in them.
 type AccessLog struct {
 	log     *slog.Logger
 	lines   chan []byte
 	free    sync.Pool
 	dropped atomic.Uint64
+	written atomic.Uint64 // lines that the writer took or refused
 	enabled atomic.Bool
 	subject atomic.Bool
 	done    chan struct{}
@@ -44,10 +48,25 @@ func (a *AccessLog) Configure(c gate.Log) {
 // Dropped is how many lines were lost because the writer was too slow.
 func (a *AccessLog) Dropped() uint64 { return a.dropped.Load() }
 
-// Close writes the lines that wait and ends the writer. Lines recorded later are dropped.
+// Close writes the lines that wait and ends the writer. Lines recorded later are dropped. If the writer takes no line for two seconds, Close returns without it;
+// the goroutine then lasts as long as the write that hangs.
 func (a *AccessLog) Close() {
 	a.once.Do(func() { close(a.quit) })
-	<-a.done
+	progress := a.written.Load()
+	for {
+		timer := time.NewTimer(flushWait)
+		select {
+		case <-a.done:
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		now := a.written.Load()
+		if now == progress {
+			return
+		}
+		progress = now
+	}
 }
 
 // Record writes the line of x, which took d.
@@ -119,6 +138,7 @@ func (a *AccessLog) write(w io.Writer) {
 		if _, err := w.Write(line); err != nil {
 			a.dropped.Add(1)
 		}
+		a.written.Add(1)
 		a.free.Put(&line)
 	}
 	for {
