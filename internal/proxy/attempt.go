@@ -284,6 +284,8 @@ func (a *attempt) reason(err error) gate.Reason {
 		return gate.ReasonUpstreamProtocol
 	case a.conn == nil:
 		return gate.ReasonConnect
+	case errors.Is(err, os.ErrDeadlineExceeded): // of a write: the server takes nothing any more
+		return gate.ReasonUpstreamTimeout
 	case a.brokenOff(err):
 		return gate.ReasonUpstreamAborted
 	}
@@ -302,7 +304,7 @@ func (r reset) Error() string { return fmt.Sprintf("stream reset with code %d", 
 // brokenOff reports whether the server ended the connection or the stream, as opposed to sending something invalid.
 func (a *attempt) brokenOff(err error) bool {
 	if a.conn.ended.Load() || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrDeadlineExceeded) {
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 		return true
 	}
 	var r reset

@@ -94,7 +94,7 @@ func (d *door) Serve(x *gate.Exchange) {
 	x.OutPath, x.OutQuery, _ = strings.Cut(x.Target, "?")
 	for _, f := range x.In {
 		switch textproto.CanonicalMIMEHeaderKey(f.Name) {
-		case "Connection", "Te", "Upgrade", "Trailer", "Transfer-Encoding", "Content-Length":
+		case "Connection", "Te", "Upgrade", "Transfer-Encoding", "Content-Length": // Trailer stays: what may be announced of it
 		default:
 			x.Out = append(x.Out, f)
 		}

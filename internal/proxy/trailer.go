@@ -25,7 +25,7 @@ func newRequestTrailer(x *gate.Exchange) *requestTrailer {
 	for _, f := range x.Out {
 		t.taken[gate.FoldName(f.Name)] = true
 	}
-	for name := range tokens(x.In, "Trailer") {
+	for name := range tokens(x.Out, "Trailer") {
 		if name, ok := t.accept(gate.Field{Name: name}); ok {
 			t.fields[name] = nil
 		}
