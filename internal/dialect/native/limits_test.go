@@ -29,15 +29,15 @@ func limitCases() map[string]struct{ data, want string } {
 	return map[string]struct{ data, want string }{
 		"bytes": {
 			strings.Repeat("#", native.MaxBytes+1),
-			"jotgate.yaml: the document is larger than 1048576 bytes",
+			"jotgate.yaml: the document is larger than 8388608 bytes",
 		},
 		"problems": {
 			many(native.MaxProblems+50, func(i int) string { return fmt.Sprintf("key%d: 1\n", i) }),
 			"jotgate.yaml:201:1: there are more problems, they are not shown",
 		},
 		"aliases": {
-			"providers:\n  - &p {name: p, algorithms: [" + many(500, func(int) string { return "RS256," }) + "]}\n" + many(500, func(int) string { return "  - *p\n" }),
-			"jotgate.yaml:2:15: the document has too many values (aliases count as often as they are used)",
+			"providers:\n  - &p {name: p, algorithms: [" + many(1000, func(int) string { return "RS256," }) + "]}\n" + many(1000, func(int) string { return "  - *p\n" }),
+			"jotgate.yaml:2:3073: the document has too many values (aliases count as often as they are used)",
 		},
 		"encoding": {"log:\n  level: \"\xc3\xa4\xff\"", "jotgate.yaml:2:12: the document is not valid UTF-8"},
 		"utf16":    {"\xff\xfel\x00o\x00g\x00", "jotgate.yaml:1:1: the document is not valid UTF-8"},
@@ -58,10 +58,33 @@ func TestLimits(t *testing.T) {
 			if got := r.Problems[len(r.Problems)-1].Error(); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
+			if r.Draft != nil {
+				t.Error("what was cut off is given out for the whole")
+			}
 			if len(r.Problems) > native.MaxProblems+1 {
 				t.Errorf("%d problems", len(r.Problems))
 			}
 		})
+	}
+}
+
+// TestTenThousandAPIs: a gateway for a large house has one document.
+func TestTenThousandAPIs(t *testing.T) {
+	const n = 10_000
+	var b strings.Builder
+	b.WriteString("apis:\n")
+	for i := range n {
+		fmt.Fprintf(&b, "  - name: api-%d\n    match: Host(`h%d.example.com`) && PathPrefix(`/v1`)\n    upstream: up\n"+
+			"    cors: {allowOrigins: [\"https://app.example.com\"], allowMethods: [GET, POST]}\n"+
+			"    auth: {jwt: {providers: [a, b], scopes: [read], claims: \"Equals(`grp`, `g%d`)\", forwardHeaders: {X-User: sub, X-Group: grp}, stripAuthorization: true}}\n"+
+			"    public: [{methods: [GET], path: /v1/health}]\n", i, i, i)
+	}
+	r := load(t, b.String())
+	if err := r.Problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(r.Config.APIs); got != n {
+		t.Errorf("%d APIs, want %d", got, n)
 	}
 }
 

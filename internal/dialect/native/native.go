@@ -14,11 +14,11 @@ import (
 	"github.com/jotgate/jotgate/internal/gate"
 )
 
-// Limits of a document. They keep the cost of any input, however hostile, small.
+// Limits of a document. They keep the cost of any input, however hostile, small, and leave room for far more than 10,000 APIs.
 const (
-	MaxBytes    = 1 << 20 // of the document
+	MaxBytes    = 8 << 20 // of the document
 	MaxDepth    = 32      // lists and mappings inside each other
-	MaxValues   = 50_000  // keys and values, those reached through aliases counted each time
+	MaxValues   = 500_000 // keys and values, those reached through aliases counted each time
 	MaxProblems = 200     // reported in one go
 )
 
@@ -31,7 +31,7 @@ type Result struct {
 	// Config is the configuration; it is nil if Problems has errors.
 	Config *gate.Config
 	// Draft is what could be read in spite of the problems, so that others can look for further ones in it. It must never be served. It is nil if nothing
-	// could be read at all.
+	// could be read at all, or if a limit ended the reading: what is missing then is not a mistake.
 	Draft *gate.Config
 	// Files are the files that references named, sorted. The result depends on their content.
 	Files []string
@@ -49,6 +49,9 @@ func Load(source string, data []byte, dir string, expand Expand) Result {
 		SetDefaults(draft)
 		d.value(root, reflect.ValueOf(draft).Elem(), "", place{})
 		d.placeAbsent(reflect.ValueOf(draft).Elem())
+		if d.stopped {
+			draft = nil
+		}
 	}
 	slices.Sort(d.files)
 	r := Result{Draft: draft, Files: slices.Compact(d.files), Problems: d.problems.Sort()}

@@ -20,7 +20,7 @@ import (
 )
 
 // MaxBytes is the size of the largest file that is read.
-const MaxBytes = 1 << 20
+const MaxBytes = 8 << 20
 
 // Options tune a Watcher. The zero value is fit for use, apart from Log.
 type Options struct {

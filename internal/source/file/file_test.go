@@ -246,7 +246,7 @@ func TestReadFile(t *testing.T) {
 	for _, c := range []struct{ path, want string }{
 		{dir, "not a regular file"},
 		{"/dev/zero", "not a regular file"},
-		{large, "larger than 1048576 bytes"},
+		{large, "larger than 8388608 bytes"},
 		{filepath.Join(dir, "missing"), "no such file"},
 	} {
 		if _, err := r.ReadFile(c.path); err == nil || !strings.Contains(err.Error(), c.want) {
