@@ -71,6 +71,8 @@ func TestMalformedHTTP2Requests(t *testing.T) {
 		"fragment":                {[]string{":method", "GET", ":scheme", "http", ":path", "/a#b", ":authority", "a"}, "400"},
 		"absolute path":           {[]string{":method", "GET", ":scheme", "http", ":path", "http://b/", ":authority", "a"}, "400"},
 		"empty path":              {[]string{":method", "GET", ":scheme", "http", ":path", "", ":authority", "a"}, "reset"},
+		"method with a target":    {[]string{":method", "GET /b", ":scheme", "http", ":path", "/", ":authority", "a"}, "400"},
+		"method empty":            {[]string{":method", "", ":scheme", "http", ":path", "/", ":authority", "a"}, "reset"},
 		"connect":                 {[]string{":method", "CONNECT", ":authority", "a:1"}, "400"},
 		"asterisk":                {[]string{":method", "OPTIONS", ":scheme", "http", ":path", "*", ":authority", "a"}, "204"},
 		"connection field":        {with(":authority", "a", "connection", "x"), "400"},

@@ -30,6 +30,8 @@ func (s *session) fill(g *generation, c *conn, r *http.Request) (reason gate.Rea
 	switch {
 	case x.Proto < 10 || x.Proto > 11 && x.Proto != 20:
 		return gate.ReasonHTTPVersion, r.Proto
+	case !isToken(x.Method): // net/http looks at it in HTTP/1.1 only
+		return gate.ReasonBadMessage, ""
 	case x.Method == "PRI": // the preface of HTTP/2 on a listener without it
 		return gate.ReasonHTTPVersion, "HTTP/2.0"
 	case headerSize(x) > g.maxHeader():

@@ -126,6 +126,7 @@ func (s *Step) Handle(x *gate.Exchange) error {
 	x.Out = out
 	if x.Trailer != nil && x.Length < 0 { // a body of known length has none
 		x.Trailer = s.trailer(x.Trailer)
+		s.announce(x)
 	}
 	trace(x, options)
 	describe(x)
@@ -143,6 +144,23 @@ func (s *Step) trailer(received func() gate.Header) func() gate.Header {
 			}
 		}
 		return kept
+	}
+}
+
+// announce writes the names of the trailer fields that the client has announced and that may be forwarded. The forwarder frames the message; it takes them as
+// what it may announce itself.
+func (s *Step) announce(x *gate.Exchange) {
+	var names []string
+	for line := range x.In.Values("Trailer") {
+		for name := range strings.SplitSeq(line, ",") {
+			name = strings.Trim(name, " \t")
+			if r, _ := s.rule(name); r == forward && validName(name) {
+				names = append(names, name)
+			}
+		}
+	}
+	if len(names) > 0 {
+		x.Out.Add("Trailer", strings.Join(names, ", "))
 	}
 }
 

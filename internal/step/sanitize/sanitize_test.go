@@ -117,12 +117,14 @@ func TestAttackConnectionNamesOurField(t *testing.T) {
 
 // TestAttackTrailer: our names cannot come after the body either.
 func TestAttackTrailer(t *testing.T) {
-	x := exchange("")
+	x := exchange("Trailer: X-Sum, X-User,x_user\nTrailer: X-Forwarded-For, , Content-Length, X Bad, X-More")
 	x.Length, x.PeerTrusted = -1, true
 	x.Trailer = func() gate.Header {
 		return lines("X-Sum: 1\nX-User: admin\nx_user: admin\nX-Forwarded-For: 10.0.0.1\nContent-Length: 5")
 	}
-	handle(t, x, "X-User")
+	if got := handle(t, x, "X-User"); got != "Trailer: X-Sum, X-More\n" {
+		t.Errorf("announced %q", got)
+	}
 	if got := print(x.Trailer()); got != "X-Sum: 1\n" {
 		t.Errorf("trailer %q", got)
 	}
