@@ -1,6 +1,7 @@
 package server
 
 import (
+	"iter"
 	"net/netip"
 	"strings"
 
@@ -39,10 +40,14 @@ func believe(x *gate.Exchange, trusted []netip.Prefix) {
 func believeForwarded(x *gate.Exchange, trusted []netip.Prefix) {
 	for element := range backwards(x.In, "Forwarded") {
 		node, proto := "", ""
-		for pair := range strings.SplitSeq(element, ";") {
+		for pair := range unquotedParts(element, ';') {
 			name, value, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
-			value = strings.Trim(value, `"`)
+			if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
+				value = value[1 : len(value)-1]
+			}
 			switch {
+			case gate.EqualName(name, "for") && node != "": // each at most once (RFC 7239 section 4)
+				return
 			case gate.EqualName(name, "for"):
 				node = value
 			case gate.EqualName(name, "proto"):
@@ -76,19 +81,39 @@ func backwards(h gate.Header, name string) func(yield func(string) bool) {
 			if !gate.EqualName(h[i].Name, name) {
 				continue
 			}
-			rest := h[i].Value
-			for {
-				j := strings.LastIndexByte(rest, ',')
-				if !yield(strings.Trim(rest[j+1:], " \t")) {
+			for part := range unquotedParts(h[i].Value, ',') {
+				if !yield(strings.Trim(part, " \t")) {
 					return
 				}
-				if j < 0 {
-					break
-				}
-				rest = rest[:j]
 			}
 		}
 	}
+}
+
+// unquotedParts yields the parts of s between separators, the last first. A separator in a quoted string (RFC 9110 section 5.6.4) is none: what clients
+// say reaches these fields in quotes, such as the host that they ask for. It is read from the end, because the end is what the peer wrote: a quote that a client
+// opened cannot swallow it.
+func unquotedParts(s string, separator byte) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		quoted, end := false, len(s)
+		for i := len(s) - 1; i >= 0; i-- {
+			switch {
+			case s[i] == '"' && !escaped(s[:i]):
+				quoted = !quoted
+			case s[i] == separator && !quoted:
+				if !yield(s[i+1 : end]) {
+					return
+				}
+				end = i
+			}
+		}
+		yield(s[:end])
+	}
+}
+
+// escaped reports whether what follows before is the second half of a quoted pair.
+func escaped(before string) bool {
+	return (len(before)-len(strings.TrimRight(before, `\`)))%2 == 1
 }
 
 // parseHop reads an address with an optional port; IPv6 addresses may be in brackets. A port that is not known is 0.

@@ -199,6 +199,11 @@ func TestBelieve(t *testing.T) {
 		{"10.0.0.1:1", gate.Header{{Name: "X-Forwarded-Proto", Value: "javascript"}}, "10.0.0.1:1", "http"},
 		{"10.0.0.1:1", gate.Header{{Name: "Forwarded", Value: `for=6.6.6.6;proto=http, For="[2001:db8::1]:8";Proto=https;host=evil`}}, "[2001:db8::1]:8", "https"},
 		{"10.0.0.1:1", gate.Header{{Name: "Forwarded", Value: `for=1.1.1.1;proto=https, for=10.2.2.2;proto=http`}}, "1.1.1.1:0", "https"},
+		{"10.0.0.1:1", gate.Header{{Name: "Forwarded", Value: `for=1.1.1.1;host="a, for=6.6.6.6";proto=https`}}, "1.1.1.1:0", "https"},
+		{"10.0.0.1:1", gate.Header{{Name: "Forwarded", Value: `for=1.1.1.1;host="a;for=6.6.6.6;proto=https"`}}, "1.1.1.1:0", "http"},
+		{"10.0.0.1:1", gate.Header{{Name: "Forwarded", Value: `for=1.1.1.1;host="a\", for=6.6.6.6"`}}, "1.1.1.1:0", "http"},
+		{"10.0.0.1:1", gate.Header{{Name: "Forwarded", Value: `for=", for=1.1.1.1;host="a"`}}, "1.1.1.1:0", "http"},
+		{"10.0.0.1:1", gate.Header{{Name: "Forwarded", Value: `for=1.1.1.1;for=6.6.6.6`}}, "10.0.0.1:1", "http"},
 		{"10.0.0.1:1", gate.Header{{Name: "Forwarded", Value: "for=_hidden;proto=https"}}, "10.0.0.1:1", "http"},
 		{"10.0.0.1:1", gate.Header{{Name: "Forwarded", Value: "for=6.6.6.6"}, {Name: "X-Forwarded-For", Value: "1.1.1.1"}}, "1.1.1.1:0", "http"},
 	} {
