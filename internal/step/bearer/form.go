@@ -68,6 +68,8 @@ func readForm(x *gate.Exchange) (string, error) {
 	switch {
 	case errors.As(err, &d):
 		return "", d
+	case errors.Is(err, gate.ErrBodyTooLarge):
+		return "", gate.Deny(gate.ReasonBodyLarge, err)
 	case err != nil:
 		return "", gate.Deny(gate.ReasonBodyForm, err)
 	case b.Len() > maxForm:
