@@ -25,32 +25,39 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // pair returns the two ends of a TCP connection over loopback.
-func pair(t testing.TB) (near, far *net.TCPConn) {
-	t.Helper()
+func pair(tb testing.TB) (near, far *net.TCPConn) {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer l.Close()
 	c, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	s, err := l.Accept()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close(); s.Close() })
+	tb.Cleanup(func() { c.Close(); s.Close() })
 	return c.(*net.TCPConn), s.(*net.TCPConn)
 }
 
+// ends are the two ends of a connection.
+type ends struct {
+	*testing.T
+	c   net.Conn
+	far *net.TCPConn
+}
+
 // both runs a test with a wrapped connection and, as the reference, with a plain one.
-func both(t *testing.T, test func(t *testing.T, c net.Conn, far *net.TCPConn)) {
+func both(t *testing.T, test func(e ends)) {
 	t.Helper()
 	for name, mode := range map[string]rawconn.Mode{"raw": rawconn.Raw, "plain": rawconn.Plain} {
 		t.Run(name, func(t *testing.T) {
 			near, far := pair(t)
-			test(t, rawconn.Wrap(near, mode), far)
+			test(ends{t, rawconn.Wrap(near, mode), far})
 		})
 	}
 }
@@ -75,7 +82,8 @@ func TestWrapOnlyWhatFits(t *testing.T) {
 }
 
 func TestReadWriteEnd(t *testing.T) {
-	both(t, func(t *testing.T, c net.Conn, far *net.TCPConn) {
+	both(t, func(e ends) {
+		t, c, far := e.T, e.c, e.far
 		if _, err := far.Write([]byte("hello")); err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +104,7 @@ func TestReadWriteEnd(t *testing.T) {
 		if string(rest) != "lo" || err != nil {
 			t.Fatalf("%q, %v", rest, err)
 		}
-		if _, err := c.Read(buf); err != io.EOF {
+		if _, err := c.Read(buf); !errors.Is(err, io.EOF) {
 			t.Fatalf("after the end: %v", err)
 		}
 		// The other direction is still open.
@@ -113,7 +121,8 @@ func TestReadWriteEnd(t *testing.T) {
 }
 
 func TestReadDeadline(t *testing.T) {
-	both(t, func(t *testing.T, c net.Conn, far *net.TCPConn) {
+	both(t, func(e ends) {
+		t, c, far := e.T, e.c, e.far
 		buf := make([]byte, 8)
 		for _, deadline := range []time.Duration{-time.Second, 5 * time.Millisecond} {
 			if err := c.SetReadDeadline(time.Now().Add(deadline)); err != nil {
@@ -138,7 +147,8 @@ func TestReadDeadline(t *testing.T) {
 }
 
 func TestDeadlineWakesReader(t *testing.T) {
-	both(t, func(t *testing.T, c net.Conn, _ *net.TCPConn) {
+	both(t, func(e ends) {
+		t, c := e.T, e.c
 		result := make(chan error)
 		go func() {
 			_, err := c.Read(make([]byte, 1))
@@ -155,7 +165,8 @@ func TestDeadlineWakesReader(t *testing.T) {
 
 // A write that its deadline ends says how much went out, and the peer has exactly that.
 func TestWriteDeadlineCountsBytes(t *testing.T) {
-	both(t, func(t *testing.T, c net.Conn, far *net.TCPConn) {
+	both(t, func(e ends) {
+		t, c, far := e.T, e.c, e.far
 		data := make([]byte, 64<<20)
 		_, _ = rand.Read(data[:1<<20])
 		if err := c.SetWriteDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
@@ -176,7 +187,8 @@ func TestWriteDeadlineCountsBytes(t *testing.T) {
 }
 
 func TestBothWaysAtOnce(t *testing.T) {
-	both(t, func(t *testing.T, c net.Conn, far *net.TCPConn) {
+	both(t, func(e ends) {
+		t, c, far := e.T, e.c, e.far
 		const size = 8<<20 + 17
 		data := make([]byte, size)
 		_, _ = rand.Read(data)
@@ -204,7 +216,8 @@ func TestBothWaysAtOnce(t *testing.T) {
 
 // Writers of one connection may be many: none of their writes is torn.
 func TestConcurrentWriters(t *testing.T) {
-	both(t, func(t *testing.T, c net.Conn, far *net.TCPConn) {
+	both(t, func(e ends) {
+		t, c, far := e.T, e.c, e.far
 		const writers, each, size = 4, 50, 3000
 		var wg sync.WaitGroup
 		for w := range writers {
@@ -230,7 +243,8 @@ func TestConcurrentWriters(t *testing.T) {
 }
 
 func TestCloseEndsReadAndWrite(t *testing.T) {
-	both(t, func(t *testing.T, c net.Conn, _ *net.TCPConn) {
+	both(t, func(e ends) {
+		t, c := e.T, e.c
 		results := make(chan error, 2)
 		go func() {
 			_, err := c.Read(make([]byte, 1))
@@ -255,7 +269,8 @@ func TestCloseEndsReadAndWrite(t *testing.T) {
 }
 
 func TestPeerReset(t *testing.T) {
-	both(t, func(t *testing.T, c net.Conn, far *net.TCPConn) {
+	both(t, func(e ends) {
+		t, c, far := e.T, e.c, e.far
 		if err := far.SetLinger(0); err != nil {
 			t.Fatal(err)
 		}
@@ -276,7 +291,8 @@ func TestPeerReset(t *testing.T) {
 func TestErrorsAreThoseOfNet(t *testing.T) {
 	texts := map[string][]string{}
 	port := regexp.MustCompile(`:\d+`)
-	both(t, func(t *testing.T, c net.Conn, far *net.TCPConn) {
+	both(t, func(e ends) {
+		t, c, far := e.T, e.c, e.far
 		add := func(err error) {
 			var op *net.OpError
 			if !errors.As(err, &op) {
@@ -308,7 +324,8 @@ func TestErrorsAreThoseOfNet(t *testing.T) {
 }
 
 func TestReadLazy(t *testing.T) {
-	both(t, func(t *testing.T, c net.Conn, far *net.TCPConn) {
+	both(t, func(e ends) {
+		t, c, far := e.T, e.c, e.far
 		var mu sync.Mutex
 		out, most := 0, 0
 		get := func() []byte {
@@ -357,7 +374,7 @@ func TestReadLazy(t *testing.T) {
 		_ = c.SetReadDeadline(time.Time{})
 		far.Close()
 		go read()
-		if r := <-results; r.buf != nil || r.n != 0 || r.err != io.EOF {
+		if r := <-results; r.buf != nil || r.n != 0 || !errors.Is(r.err, io.EOF) {
 			t.Fatalf("%+v", r)
 		}
 		if out != 0 {
@@ -367,7 +384,8 @@ func TestReadLazy(t *testing.T) {
 }
 
 func TestProbe(t *testing.T) {
-	both(t, func(t *testing.T, c net.Conn, far *net.TCPConn) {
+	both(t, func(e ends) {
+		t, c, far := e.T, e.c, e.far
 		if got := rawconn.Probe(c); got != rawconn.Quiet {
 			t.Fatalf("idle: %d", got)
 		}
