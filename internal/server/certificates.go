@@ -210,10 +210,11 @@ func (c *certificates) reload() {
 // watch reads the files again when their folders change, when asked, and now and then, until stop is closed.
 func (c *certificates) watch(stop <-chan struct{}) {
 	var events chan fsnotify.Event
+	var lost chan error
 	watcher, err := fsnotify.NewWatcher()
 	if err == nil {
 		defer func() { _ = watcher.Close() }()
-		events = watcher.Events
+		events, lost = watcher.Events, watcher.Errors
 		for _, dir := range c.folders() {
 			if e := watcher.Add(dir); e != nil {
 				err = e
@@ -223,6 +224,11 @@ func (c *certificates) watch(stop <-chan struct{}) {
 	if err != nil {
 		c.log.Warn("cannot watch certificate files; they are read regularly instead", "error", err, "every", rereadEvery)
 	}
+	c.follow(stop, events, lost)
+}
+
+// follow reads the files again after events, and after errors, which mean that events were lost. Errors must be taken: the watcher waits for it.
+func (c *certificates) follow(stop <-chan struct{}, events <-chan fsnotify.Event, lost <-chan error) {
 	ticker := time.NewTicker(rereadEvery)
 	defer ticker.Stop()
 	quiet := time.NewTimer(settleTime) // they may have changed since they were loaded
@@ -232,6 +238,9 @@ func (c *certificates) watch(stop <-chan struct{}) {
 		case <-stop:
 			return
 		case <-events:
+			quiet.Reset(settleTime)
+		case err := <-lost:
+			c.log.Warn("events about certificate files were lost, the files are read again", "error", err)
 			quiet.Reset(settleTime)
 		case <-quiet.C:
 			c.reload()
