@@ -97,7 +97,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.keys = keys.NewManager(keys.Options{Log: a.log, StateDir: loaded.Config.StateDirectory})
 	a.engine = engine.New(engine.Options{Log: a.log, Metrics: a.metrics, Access: a.access, Keys: a.keys, Proxy: a.proxy})
 	a.server = server.New(server.Options{Handler: a.engine, Log: a.log, Refused: a.engine.Refused})
-	a.metrics.Collect(observe.Sources{Keys: a.keys.Status, Upstreams: a.proxy.Status, AccessDropped: a.access.Dropped})
+	a.metrics.Collect(observe.Sources{Keys: a.keys.Status, Upstreams: a.proxy.Status, Tokens: a.engine.TokenCache, AccessDropped: a.access.Dropped})
 	if err := a.take(ctx, loaded); err != nil {
 		return err
 	}

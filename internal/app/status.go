@@ -22,6 +22,7 @@ type Status struct {
 	APIs       []engine.APIStatus     `json:"apis"`
 	Providers  []gate.KeySourceStatus `json:"providers"`
 	Upstreams  []gate.UpstreamStatus  `json:"upstreams"`
+	TokenCache gate.TokenCacheStatus  `json:"token_cache"`
 }
 
 // ConfigurationStatus says which configuration is in force.
@@ -51,6 +52,7 @@ func (a *App) Status() Status {
 	s.APIs = a.engine.Current()
 	s.Providers = a.keys.Status()
 	s.Upstreams = a.proxy.Status()
+	s.TokenCache = a.engine.TokenCache()
 	return s
 }
 

@@ -69,6 +69,8 @@ func (l Limits) orDefault() Limits {
 type Set struct {
 	text  string
 	nodes []node // the tree in document order; the first is the payload itself
+	// resolved is the memory of strings that contained escapes; the others share that of text.
+	resolved int
 }
 
 // node is one value. Its children follow it; next jumps over them to its next sibling.
@@ -79,6 +81,12 @@ type node struct {
 	next     int32  // index of the node after this one and all below it
 	size     int32  // children
 	kind     Kind
+}
+
+// Size returns how many bytes of memory the set holds on to.
+func (s *Set) Size() int {
+	const sizeOfNode = 56
+	return len(s.text) + cap(s.nodes)*sizeOfNode + s.resolved
 }
 
 // Root returns the payload itself, an object.

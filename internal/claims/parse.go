@@ -30,7 +30,7 @@ func Parse(payload []byte, limits Limits) (*Set, error) {
 	if !isObject {
 		return nil, &ParseError{Kind: ErrNotObject}
 	}
-	return &Set{text: p.text, nodes: p.nodes}, nil
+	return &Set{text: p.text, nodes: p.nodes, resolved: p.resolved.Cap()}, nil
 }
 
 func invalidByte(s string) int {

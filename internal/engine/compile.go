@@ -20,10 +20,11 @@ type compiler struct {
 	options  Options
 	problems gate.Problems
 
-	snapshot  *Snapshot
-	providers map[string]*jwt.Provider
-	upstreams map[string]*proxy.Upstream
-	protected []string // every header that some API sets, to be removed from every request
+	snapshot      *Snapshot // nil for a mere check
+	tokenCounters *jwt.CacheCounters
+	providers     map[string]*jwt.Provider
+	upstreams     map[string]*proxy.Upstream
+	protected     []string // every header that some API sets, to be removed from every request
 }
 
 // Check returns everything that is wrong with a configuration, without network and without starting anything. It may be given a draft that its dialect
@@ -31,6 +32,7 @@ type compiler struct {
 func Check(config *gate.Config) gate.Problems {
 	c := &compiler{config: config, providers: make(map[string]*jwt.Provider)}
 	c.names()
+	c.checkTokenCache()
 	for i := range config.Providers {
 		p := &config.Providers[i]
 		c.problems = append(c.problems, keys.Check(p)...)
@@ -48,6 +50,12 @@ func Check(config *gate.Config) gate.Problems {
 	return c.problems.Sort()
 }
 
+func (c *compiler) checkTokenCache() {
+	if t := &c.config.TokenCache; !t.Disabled && t.MaxBytes < jwt.MinCacheBytes {
+		c.problem(&t.Origin, "maxBytes", "disabled: true turns the cache off", "must be at least %s", gate.Bytes(jwt.MinCacheBytes))
+	}
+}
+
 // Prepare compiles a configuration. The snapshot is nil if the problems hold errors; otherwise it holds key sources and upstreams, which have begun to
 // work, until it was put in force and retired, or discarded.
 func (e *Engine) Prepare(config *gate.Config) (*Snapshot, gate.Problems) {
@@ -55,7 +63,7 @@ func (e *Engine) Prepare(config *gate.Config) (*Snapshot, gate.Problems) {
 		return nil, problems
 	}
 	c := &compiler{
-		config: config, options: e.options,
+		config: config, options: e.options, tokenCounters: &e.tokens,
 		snapshot:  &Snapshot{tables: make(map[string]*match.Table[*api])},
 		providers: make(map[string]*jwt.Provider), upstreams: make(map[string]*proxy.Upstream),
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/internal/jwt"
 	"github.com/jotgate/jotgate/internal/keys"
 	"github.com/jotgate/jotgate/internal/observe"
 	"github.com/jotgate/jotgate/internal/proxy"
@@ -31,6 +32,7 @@ type Options struct {
 type Engine struct {
 	options   Options
 	unmatched *observe.APIMetrics
+	tokens    jwt.CacheCounters // of all snapshots
 	current   atomic.Pointer[Snapshot]
 	swap      sync.Mutex // held while the snapshot changes
 }
@@ -45,8 +47,18 @@ func (e *Engine) Swap(s *Snapshot) {
 	e.swap.Lock()
 	defer e.swap.Unlock()
 	if old := e.current.Swap(s); old != nil {
-		old.release()
+		old.retire()
 	}
+}
+
+// TokenCache is the state of the cache of verified tokens.
+func (e *Engine) TokenCache() gate.TokenCacheStatus {
+	s := e.acquire()
+	if s == nil {
+		return e.tokens.Status(nil)
+	}
+	defer s.release()
+	return e.tokens.Status(s.tokens)
 }
 
 // Close retires the snapshot in force.

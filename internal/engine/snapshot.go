@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/internal/jwt"
 	"github.com/jotgate/jotgate/internal/keys"
 	"github.com/jotgate/jotgate/internal/match"
 	"github.com/jotgate/jotgate/internal/observe"
@@ -21,6 +22,7 @@ type Snapshot struct {
 	status     []APIStatus
 	sources    []*keys.Source
 	upstreams  []*proxy.Upstream
+	tokens     *jwt.Cache   // nil if no token is remembered
 	references atomic.Int64 // 1 for being in force (or about to be), and 1 for each request
 	once       sync.Once
 }
@@ -64,6 +66,14 @@ func (s *Snapshot) release() {
 	if s.references.Add(-1) == 0 {
 		s.once.Do(s.free)
 	}
+}
+
+// retire ends the time in which s is in force. Requests under way go on with it.
+func (s *Snapshot) retire() {
+	if s.tokens != nil {
+		s.tokens.Close() // its memory does not wait for them
+	}
+	s.release()
 }
 
 // Discard gives up a snapshot that was never put in force.

@@ -29,12 +29,33 @@ func (c *compiler) steps(a *gate.API, verifier *jwt.Verifier) (stepLists, gate.P
 	if a.Auth.JWT == nil {
 		return lists, problems
 	}
-	find, more := bearer.New(a, verifier)
-	problems = append(problems, more...)
 	allow, more := authorize.New(a)
 	problems = append(problems, more...)
 	forward, more := claimheaders.New(a, claimheaders.Omit)
 	problems = append(problems, more...)
-	lists.protected = append(lists.protected, find, allow, forward)
+	find, more := bearer.New(a, jwt.NewAdmission(verifier, rules(allow, forward), c.tokens()))
+	problems = append(problems, more...)
+	lists.protected = append(lists.protected, find, forward)
 	return lists, problems
+}
+
+// rules are what an API concludes from an identity alone, in this order.
+func rules(allow *authorize.Step, forward *claimheaders.Step) jwt.Rules {
+	return func(id *gate.Identity, trace *gate.Trace) (gate.Header, error) {
+		if err := allow.Judge(id, trace); err != nil {
+			return nil, err
+		}
+		return forward.Fields(id, trace)
+	}
+}
+
+// tokens is the cache of verified tokens, which is made when the first API asks for tokens; nil if there is to be none, and for a mere check.
+func (c *compiler) tokens() *jwt.Cache {
+	if c.snapshot == nil || c.config.TokenCache.Disabled {
+		return nil
+	}
+	if c.snapshot.tokens == nil {
+		c.snapshot.tokens = jwt.NewCache(int64(c.config.TokenCache.MaxBytes), c.tokenCounters)
+	}
+	return c.snapshot.tokens
 }

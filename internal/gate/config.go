@@ -23,6 +23,8 @@ type Config struct {
 	Upstreams []Upstream `yaml:"upstreams"`
 	// APIs say which requests go to which upstream, and what they need to get there.
 	APIs []API `yaml:"apis"`
+	// TokenCache remembers verified tokens.
+	TokenCache TokenCache `yaml:"tokenCache"`
 	// Shutdown says how the gateway stops.
 	Shutdown Shutdown `yaml:"shutdown"`
 }
@@ -106,6 +108,19 @@ type Log struct {
 
 // SetDefaults fills in what a configuration leaves out.
 func (l *Log) SetDefaults() { l.Level, l.Access = "info", true }
+
+// TokenCache remembers tokens that an API has let in, so that their signature is checked once and not with every request. A remembered token is still judged by
+// its times at every request, and is forgotten when its provider's keys change and when a configuration is taken over.
+type TokenCache struct {
+	Origin Origin `yaml:"-"`
+	// Disabled has every token of every request verified anew.
+	Disabled bool `yaml:"disabled"`
+	// MaxBytes is the memory that remembered tokens may take, all APIs together; at least 1MiB. A usual token takes 2 or 3 KiB.
+	MaxBytes Bytes `yaml:"maxBytes"`
+}
+
+// SetDefaults fills in what a configuration leaves out.
+func (t *TokenCache) SetDefaults() { t.MaxBytes = 64 << 20 }
 
 // Shutdown says how the gateway stops.
 type Shutdown struct {

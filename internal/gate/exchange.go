@@ -51,8 +51,10 @@ type Exchange struct {
 
 	// What was decided.
 	Identity *Identity // nil until a token was verified
-	Denial   *Denial   // why the request was refused; nil if it was not
-	Trace    *Trace    // nil unless somebody wants the verdict explained
+	// ClaimFields tell the upstream who is calling. They are shared by all requests with the token and read-only.
+	ClaimFields Header
+	Denial      *Denial // why the request was refused; nil if it was not
+	Trace       *Trace  // nil unless somebody wants the verdict explained
 
 	// The response.
 	Reply     Header // fields of the response, before the head is written
@@ -65,6 +67,17 @@ type Exchange struct {
 	Upgraded  bool   // the connection now speaks another protocol
 	Writer    Writer
 	responses []Responder
+
+	// Hop outlives the exchange: the requests of a connection come from the same place, so what describes it is written once.
+	Hop Hop
+}
+
+// Hop is a place that requests come from, and the texts that describe it to upstreams. The texts are good only while the rest is that of the exchange.
+type Hop struct {
+	Peer, Client netip.Addr
+	Host, Scheme string
+	// Element is the forwarded-element (RFC 7239 section 4); PeerText and ClientText are the addresses.
+	Element, PeerText, ClientText string
 }
 
 // Writer is how a response reaches the client; server engines implement it. Calls come in the order Informational*, Head, Write*, Flush*, Trailer, or
@@ -139,7 +152,7 @@ func (x *Exchange) WriteUpgrade() (io.ReadWriteCloser, error) {
 	return x.Writer.Upgrade(x.Reply)
 }
 
-// Reset makes x ready for another request. It lets go of everything but the memory of the headers, so that servers can pool exchanges.
+// Reset makes x ready for another request. It lets go of everything but the memory of the headers and the Hop, so that servers can pool exchanges.
 func (x *Exchange) Reset() {
 	in, out, reply, responses := x.In, x.Out, x.Reply, x.responses
 	if sharesMemory(out, in) || sharesMemory(out, reply) {
@@ -149,7 +162,7 @@ func (x *Exchange) Reset() {
 		reply = nil
 	}
 	clear(responses)
-	*x = Exchange{In: emptied(in), Out: emptied(out), Reply: emptied(reply), responses: responses[:0]}
+	*x = Exchange{In: emptied(in), Out: emptied(out), Reply: emptied(reply), responses: responses[:0], Hop: x.Hop}
 }
 
 // maxKeptFields bounds the memory that a pooled exchange holds on to.

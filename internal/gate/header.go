@@ -113,6 +113,29 @@ func EqualName(a, b string) bool {
 	return true
 }
 
+// SameFolded reports whether a and b have the same folded form. Both are ASCII, as header names are. It allocates nothing.
+func SameFolded(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if a[i] != b[i] && foldByte(a[i]) != foldByte(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func foldByte(c byte) byte {
+	switch {
+	case c == '_' || c == '.':
+		return '-'
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
 // FoldName returns the form of a header name under which back ends may confuse it with others: lower case, with '_' and '.'
 // (which CGI and its descendants map to the same variable as '-') written as '-'. Two names with one folded form must never both reach a back end
 // when one of them carries identity.

@@ -42,7 +42,20 @@ type KeyStatus struct {
 	KeyID     string `json:"kid"`
 	Type      string `json:"kty"`
 	Algorithm string `json:"alg,omitempty"`
-	Tokens    uint64 `json:"tokens"` // how many tokens it verified
+	Tokens    uint64 `json:"tokens"` // how many signatures it verified; a token from the cache is not counted again
+}
+
+// TokenCacheStatus is the state of the cache of verified tokens. The counts are of all configurations since the start.
+type TokenCacheStatus struct {
+	// MaxBytes is the limit; 0 if nothing is remembered.
+	MaxBytes int64 `json:"max_bytes"`
+	Bytes    int64 `json:"bytes"`
+	Entries  int   `json:"entries"`
+	// Hits and Misses count the tokens that were found and those that had to be verified.
+	Hits   uint64 `json:"hits"`
+	Misses uint64 `json:"misses"`
+	// Evictions counts the tokens that were forgotten, while they were still good, to make room for others.
+	Evictions uint64 `json:"evictions"`
 }
 
 // UpstreamStatus is the state of an upstream.

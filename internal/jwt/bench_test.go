@@ -1,6 +1,7 @@
 package jwt_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -78,4 +79,51 @@ func BenchmarkRefuse(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkAdmit is a token seen before, and one that was not, with a cache that it leaves behind for the next.
+func BenchmarkAdmit(b *testing.B) {
+	counters := new(jwt.CacheCounters)
+	for _, alg := range []jose.Algorithm{jose.RS256, jose.HS256} {
+		key := signer(b, alg, "k1")
+		v := verifier(b, compile(b, provider(func(p *gate.Provider) { p.Algorithms = []string{alg.String()} }), silent{ring(b, key)}))
+		tokens := make([]string, 10_000)
+		for i := range tokens {
+			if alg == jose.RS256 && i >= 1000 {
+				tokens = tokens[:i] // slow to make
+				break
+			}
+			tokens[i] = sign(b, key, jose.SigningHeader{Type: "at+jwt"}, object{
+				"jti": i, "scope": "tickets:read tickets:write", "grp": "admin", "email": "alice@example.com",
+				"realm_access": object{"roles": []string{"user", "editor"}},
+			})
+		}
+		run := func(name string, tokens []string, cache *jwt.Cache) {
+			a := jwt.NewAdmission(v, subjectHeader, cache)
+			b.Run(alg.String()+"/"+name, func(b *testing.B) {
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					if _, _, err := a.Admit(b.Context(), tokens[i%len(tokens)], now, nil); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+		run("without a cache", tokens, nil)
+		run("one token", tokens[:1], jwt.NewCache(64<<20, counters))
+		run("many tokens", tokens, jwt.NewCache(64<<20, counters))
+		run("never seen", tokens, jwt.NewCache(jwt.MinCacheBytes/1000, counters))
+	}
+	b.Run("parallel", func(b *testing.B) {
+		c := newCached(b, jose.RS256)
+		token := c.token(nil)
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for at := now; pb.Next(); at = at.Add(37) {
+				if _, _, err := c.Admit(context.Background(), token, at, nil); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	})
 }

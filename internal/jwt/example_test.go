@@ -20,6 +20,8 @@ func (s sharedSecret) Keys(context.Context, string, jose.Algorithm) ([]*jose.Key
 
 func (sharedSecret) Verified(*jose.Key) {}
 
+func (sharedSecret) Generation() uint64 { return 1 }
+
 func Example() {
 	signer, err := jose.NewSecretSigningKey([]byte("a shared secret of at least 32 bytes"), jose.SecretOptions{})
 	if err != nil {

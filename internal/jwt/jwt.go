@@ -2,8 +2,10 @@
 // no others, and then the claims that every token is judged by: times, audience, subject, required claims.
 //
 // Verifying has two halves. [Verifier.Authenticate] is all that depends on the token and the keys alone: form, issuer, algorithm, type and signature.
-// [Token.Judge] is what depends on the moment and on the provider's settings; it is cheap, and must be done for every request. Only the first half
-// may ever be remembered, and an identity cannot be had without the second.
+// [Token.Judge] is what depends on the moment and on the provider's settings; an identity cannot be had without it.
+//
+// [Admission] joins both with the rules of an API and may remember the result in a [Cache]; the checks that depend on the moment are made for every request
+// all the same.
 package jwt
 
 import (
@@ -25,6 +27,8 @@ type Keys interface {
 	// Keys returns the keys that may have signed a token with this kid ("" if it names none) and algorithm. The list is never long: kid and alg are
 	// chosen by whoever made the token. The errors are those of the keys package.
 	Keys(ctx context.Context, kid string, alg jose.Algorithm) ([]*jose.Key, error)
+	// Generation changes whenever the keys do. It is asked for at every request.
+	Generation() uint64
 	// Verified is told which key verified a token.
 	Verified(key *jose.Key)
 }
@@ -107,11 +111,14 @@ func (v *Verifier) Authenticate(ctx context.Context, token string, trace *gate.T
 	if err := p.admit(len(token), header, trace); err != nil {
 		return nil, err
 	}
+	generation := p.keys.Generation() // before the keys are asked for: a token is never taken for newer than its key
 	key, err := p.verify(ctx, m, trace)
 	if err != nil {
 		return nil, err
 	}
-	return newToken(p, key, header.Algorithm, set), nil
+	t := newToken(p, key, header.Algorithm, set)
+	t.generation = generation
+	return t, nil
 }
 
 // settle records a check and turns it, if it failed, into the refusal. The value of a claim stays in the trace; a refusal is logged.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +30,8 @@ var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 type keyRing struct {
 	set *jose.Set
 	err error
+
+	generation atomic.Uint64
 
 	mu       sync.Mutex
 	verified []string
@@ -57,6 +60,8 @@ func (r *keyRing) Keys(_ context.Context, kid string, alg jose.Algorithm) ([]*jo
 	}
 	return found, nil
 }
+
+func (r *keyRing) Generation() uint64 { return r.generation.Load() }
 
 func (r *keyRing) Verified(key *jose.Key) {
 	r.mu.Lock()

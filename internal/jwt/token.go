@@ -15,6 +15,7 @@ type Token struct {
 	provider      *Provider
 	identity      gate.Identity
 	exp, nbf, iat date
+	generation    uint64 // of the keys that it was verified with
 }
 
 // date is a time claim, read once.

@@ -10,6 +10,7 @@ import (
 type Sources struct {
 	Keys          func() []gate.KeySourceStatus
 	Upstreams     func() []gate.UpstreamStatus
+	Tokens        func() gate.TokenCacheStatus
 	AccessDropped func() uint64
 }
 
@@ -33,11 +34,17 @@ var (
 	descSuccess       = desc("key_source_last_success_timestamp_seconds", "When a document with keys was last fetched or read (its age is now minus this).", "provider", "location")
 	descChange        = desc("key_source_last_change_timestamp_seconds", "When a document with keys last changed.", "provider", "location")
 	descStale         = desc("key_source_stale", "1 if the keys in use should have been renewed already.", "provider", "location")
-	descTokens        = desc("key_tokens_total", "Tokens verified by a key.", "provider", "kid", "kty")
+	descTokens        = desc("key_tokens_total", "Signatures of tokens verified by a key; a token from the cache is not counted again.", "provider", "kid", "kty")
 	descHealthy       = desc("upstream_server_healthy", "1 if the server gets requests.", "upstream", "server")
 	descServerReqs    = desc("upstream_server_requests_total", "Requests sent to a server.", "upstream", "server")
 	descServerFails   = desc("upstream_server_failures_total", "Requests that a server failed to answer.", "upstream", "server")
 	descServerActive  = desc("upstream_server_requests_in_flight", "Requests that a server is working on.", "upstream", "server")
+	descTokenHits     = desc("token_cache_hits_total", "Tokens that were found in the cache of verified tokens.")
+	descTokenMisses   = desc("token_cache_misses_total", "Tokens that were looked for in the cache and had to be verified.")
+	descTokenEvicted  = desc("token_cache_evictions_total", "Tokens that were still good and left the cache to make room for others.")
+	descTokenEntries  = desc("token_cache_entries", "Tokens in the cache.")
+	descTokenBytes    = desc("token_cache_bytes", "Memory taken by the cache, its tables included.")
+	descTokenMaxBytes = desc("token_cache_max_bytes", "Memory that the cache may take; 0 if there is none.")
 	descDropped       = desc("access_log_dropped_total", "Access lines lost because their writer was too slow or failed.")
 )
 
@@ -85,6 +92,13 @@ func (c stateCollector) Collect(out chan<- prometheus.Metric) {
 			gauge(descServerActive, float64(s.Active), u.Upstream, s.URL)
 		}
 	}
+	tokens := c.sources.Tokens()
+	counter(descTokenHits, tokens.Hits)
+	counter(descTokenMisses, tokens.Misses)
+	counter(descTokenEvicted, tokens.Evictions)
+	gauge(descTokenEntries, float64(tokens.Entries))
+	gauge(descTokenBytes, float64(tokens.Bytes))
+	gauge(descTokenMaxBytes, float64(tokens.MaxBytes))
 	counter(descDropped, c.sources.AccessDropped())
 }
 

@@ -125,6 +125,9 @@ func TestMetrics(t *testing.T) {
 		Upstreams: func() []gate.UpstreamStatus {
 			return []gate.UpstreamStatus{{Upstream: "u", Servers: []gate.ServerStatus{{URL: "http://a", Healthy: true, Requests: 9, Failures: 1, Active: 2}}}}
 		},
+		Tokens: func() gate.TokenCacheStatus {
+			return gate.TokenCacheStatus{MaxBytes: 1 << 20, Bytes: 4096, Entries: 3, Hits: 13, Misses: 5, Evictions: 2}
+		},
 		AccessDropped: func() uint64 { return 11 },
 	})
 	api := m.API("tickets")
@@ -161,6 +164,12 @@ func TestMetrics(t *testing.T) {
 		`jotgate_key_source_last_success_timestamp_seconds{location="https://id.example.com/jwks",provider="idp"} 1.7e+09`,
 		`jotgate_key_tokens_total{kid="k1",kty="RSA",provider="idp"} 6`,
 		`jotgate_upstream_server_healthy{server="http://a",upstream="u"} 1`,
+		`jotgate_token_cache_hits_total 13`,
+		`jotgate_token_cache_misses_total 5`,
+		`jotgate_token_cache_evictions_total 2`,
+		`jotgate_token_cache_entries 3`,
+		`jotgate_token_cache_bytes 4096`,
+		`jotgate_token_cache_max_bytes 1.048576e+06`,
 		`jotgate_access_log_dropped_total 11`,
 	} {
 		if !strings.Contains(text, want+"\n") {

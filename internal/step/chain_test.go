@@ -84,15 +84,20 @@ func (c *chain) build(t *testing.T, verifier *jwt.Verifier) {
 		}},
 	}
 	answer, problems := cors.New(api)
-	find, more := bearer.New(api, verifier)
-	problems = append(problems, more...)
 	allow, more := authorize.New(api)
 	problems = append(problems, more...)
 	forward, more := claimheaders.New(api, claimheaders.Omit)
+	problems = append(problems, more...)
+	find, more := bearer.New(api, jwt.NewAdmission(verifier, func(id *gate.Identity, trace *gate.Trace) (gate.Header, error) {
+		if err := allow.Judge(id, trace); err != nil {
+			return nil, err
+		}
+		return forward.Fields(id, trace)
+	}, jwt.NewCache(jwt.MinCacheBytes, new(jwt.CacheCounters))))
 	if problems = append(problems, more...); problems != nil {
 		t.Fatal(problems)
 	}
-	c.steps = []gate.Step{sanitize.New([]string{"X-User", "X-Tenant"}), answer, find, allow, forward}
+	c.steps = []gate.Step{sanitize.New([]string{"X-User", "X-Tenant"}), answer, find, forward}
 }
 
 // token is a good token of a provider, with some of its text replaced.

@@ -260,7 +260,7 @@ func (f fields) index(name string) (int, bool) {
 
 // suggest says which key may have been meant.
 func (f fields) suggest(name string) string {
-	const few = 8
+	const few = 9
 	if near := predicate.Nearest(name, f.names); near != "" {
 		return "did you mean " + near + "?"
 	}

@@ -1,4 +1,4 @@
-// Package authorize is the step that asks whether a verified token is enough for an API: by the scopes it must have, and by an expression over its claims.
+// Package authorize asks whether a verified token is enough for an API: by the scopes it must have, and by an expression over its claims.
 package authorize
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/jotgate/jotgate/internal/predicate"
 )
 
-// Step judges x.Identity. It is read-only and safe for concurrent use.
+// Step judges an identity, and nothing but that: what it says of a token may be remembered with it. It is read-only and safe for concurrent use.
 type Step struct {
 	scopes    []string
 	scopeText string
@@ -79,14 +79,14 @@ func isScope(s string) bool {
 	return s != ""
 }
 
-// Handle refuses an identity whose token does not do. The error is always a *gate.Denial.
-func (s *Step) Handle(x *gate.Exchange) error {
-	if x.Identity == nil {
+// Judge refuses an identity whose token does not do. The error is always a *gate.Denial. With a trace everything is checked and recorded.
+func (s *Step) Judge(id *gate.Identity, trace *gate.Trace) error {
+	if id == nil {
 		return gate.Deny(gate.ReasonInternal, errors.New("authorizing a request without an identity"))
 	}
-	denied := s.checkScopes(x.Identity.Claims, x.Trace)
-	if denied == nil || x.Trace != nil { // an explanation goes on; the first refusal stays the answer
-		if d := s.checkClaims(x.Identity.Claims, x.Trace); denied == nil {
+	denied := s.checkScopes(id.Claims, trace)
+	if denied == nil || trace != nil { // an explanation goes on; the first refusal stays the answer
+		if d := s.checkClaims(id.Claims, trace); denied == nil {
 			denied = d
 		}
 	}

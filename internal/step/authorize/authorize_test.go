@@ -32,7 +32,7 @@ func exchange(tb testing.TB, payload string) *gate.Exchange {
 	return &gate.Exchange{Identity: &gate.Identity{Subject: "alice", Claims: set}}
 }
 
-func TestHandle(t *testing.T) {
+func TestJudge(t *testing.T) {
 	const admin = "Equals(`grp`, `admin`)"
 	for _, tt := range []struct {
 		name    string
@@ -60,7 +60,7 @@ func TestHandle(t *testing.T) {
 			for _, trace := range []*gate.Trace{nil, {}} {
 				x := exchange(t, tt.payload)
 				x.Trace = trace
-				err := step(t, tt.api).Handle(x)
+				err := step(t, tt.api).Judge(x.Identity, x.Trace)
 				got := gate.Reason("")
 				if err != nil {
 					got = gate.AsDenial(err).Reason
@@ -74,7 +74,7 @@ func TestHandle(t *testing.T) {
 }
 
 func TestScopeIsInTheChallenge(t *testing.T) {
-	err := step(t, api("", "tickets:read", "tickets:write")).Handle(exchange(t, `{"scope":"tickets:read secret-scope"}`))
+	err := step(t, api("", "tickets:read", "tickets:write")).Judge(exchange(t, `{"scope":"tickets:read secret-scope"}`).Identity, nil)
 	want := &gate.Denial{Reason: gate.ReasonScope, Expected: "tickets:read tickets:write", Scope: "tickets:read tickets:write"}
 	if diff := cmp.Diff(want, gate.AsDenial(err)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -83,7 +83,7 @@ func TestScopeIsInTheChallenge(t *testing.T) {
 
 // TestWithoutIdentity: a route that forgot to verify is closed.
 func TestWithoutIdentity(t *testing.T) {
-	if err := step(t, api("")).Handle(&gate.Exchange{}); gate.AsDenial(err).Reason != gate.ReasonInternal {
+	if err := step(t, api("")).Judge(nil, nil); gate.AsDenial(err).Reason != gate.ReasonInternal {
 		t.Error(err)
 	}
 }
@@ -92,7 +92,7 @@ func TestExplain(t *testing.T) {
 	x := exchange(t, `{"grp":"user","scope":"a"}`)
 	x.Trace = new(gate.Trace)
 	s := step(t, api("(Equals(`grp`, `user`) || Equals(`grp`, `admin`)) && !Equals(`scope`, `a`) && Equals(`dep`, `it`)", "b"))
-	err := s.Handle(x)
+	err := s.Judge(x.Identity, x.Trace)
 	if gate.AsDenial(err).Reason != gate.ReasonScope {
 		t.Error(err)
 	}
@@ -150,7 +150,7 @@ func TestAllocations(t *testing.T) {
 	x := exchange(t, `{"grp":"admin","scope":"a b c"}`)
 	s := step(t, api("Equals(`grp`, `admin`) || SplitContains(`scope`, ` `, `z`)", "b", "c"))
 	if n := testing.AllocsPerRun(100, func() {
-		if err := s.Handle(x); err != nil {
+		if err := s.Judge(x.Identity, x.Trace); err != nil {
 			t.Fatal(err)
 		}
 	}); n > 0 {

@@ -1,4 +1,4 @@
-// Package bearer is the step that finds the token of a request, has it verified, and takes it out of what is forwarded.
+// Package bearer is the step that finds the token of a request, has it admitted, and takes it out of what is forwarded.
 package bearer
 
 import (
@@ -11,10 +11,10 @@ import (
 
 // Step asks for exactly one token in the configured places. It is read-only and safe for concurrent use.
 type Step struct {
-	verifier *jwt.Verifier
-	places   []place
-	strip    bool
-	text     string // the places, for explanations
+	admission *jwt.Admission
+	places    []place
+	strip     bool
+	text      string // the places, for explanations
 }
 
 // place is somewhere a token may be. Places do not change a request; strip does.
@@ -28,7 +28,7 @@ type place interface {
 }
 
 // New makes the step of an API that asks for tokens. The step is nil if the problems hold more than warnings.
-func New(api *gate.API, verifier *jwt.Verifier) (*Step, gate.Problems) {
+func New(api *gate.API, admission *jwt.Admission) (*Step, gate.Problems) {
 	places, problems := compile(api)
 	if problems.Err() != nil {
 		return nil, problems
@@ -37,7 +37,7 @@ func New(api *gate.API, verifier *jwt.Verifier) (*Step, gate.Problems) {
 	for i, p := range places {
 		names[i] = p.String()
 	}
-	return &Step{verifier: verifier, places: places, strip: api.Auth.JWT.StripAuthorization, text: strings.Join(names, ", ")}, problems
+	return &Step{admission: admission, places: places, strip: api.Auth.JWT.StripAuthorization, text: strings.Join(names, ", ")}, problems
 }
 
 // Check returns what is wrong with the places where an API's tokens are looked for.
@@ -46,7 +46,7 @@ func Check(api *gate.API) gate.Problems {
 	return problems
 }
 
-// Handle sets x.Identity. The error is always a *gate.Denial.
+// Handle sets x.Identity and x.ClaimFields. The error is always a *gate.Denial.
 //
 // All places are looked at, always: a request with tokens in two of them would be judged by one and might be served by the other (RFC 6750 section 2).
 func (s *Step) Handle(x *gate.Exchange) error {
@@ -59,11 +59,11 @@ func (s *Step) Handle(x *gate.Exchange) error {
 	if x.Trace != nil {
 		x.Trace.Record(gate.Check{Name: "token", Expected: s.text, Got: at.String()})
 	}
-	identity, err := s.verifier.Verify(x.Context, token, x.Start, x.Trace)
+	identity, fields, err := s.admission.Admit(x.Context, token, x.Start, x.Trace)
 	if err != nil {
 		return err
 	}
-	x.Identity = identity
+	x.Identity, x.ClaimFields = identity, fields
 	if _, ok := at.(*query); ok {
 		x.Observe(private{})
 	}

@@ -33,6 +33,11 @@ func (k oneKey) Keys(_ context.Context, kid string, alg jose.Algorithm) ([]*jose
 
 func (oneKey) Verified(*jose.Key) {}
 
+func (oneKey) Generation() uint64 { return 1 }
+
+// anyone are the rules of an API that every good token will do for.
+func anyone(*gate.Identity, *gate.Trace) (gate.Header, error) { return nil, nil }
+
 // setup is a verifier and tokens that it accepts.
 type setup struct {
 	verifier          *jwt.Verifier
@@ -86,7 +91,7 @@ func everywhere(strip bool) *gate.API {
 
 func step(tb testing.TB, s setup, api *gate.API) *bearer.Step {
 	tb.Helper()
-	made, problems := bearer.New(api, s.verifier)
+	made, problems := bearer.New(api, jwt.NewAdmission(s.verifier, anyone, nil))
 	if problems.Err() != nil {
 		tb.Fatal(problems)
 	}

@@ -15,14 +15,13 @@ var errOtherScheme = errors.New("credentials of another scheme")
 
 // header is a place in a header field.
 type header struct {
-	name   string
-	folded string
+	name string
 	// schemeOnly says that the value must start with the scheme: the field holds other credentials otherwise.
 	schemeOnly bool
 }
 
 func newHeader(name string) *header {
-	return &header{name: name, folded: gate.FoldName(name), schemeOnly: gate.EqualName(name, "Authorization")}
+	return &header{name: name, schemeOnly: gate.EqualName(name, "Authorization")}
 }
 
 func (h *header) String() string { return "header " + h.name }
@@ -32,13 +31,10 @@ func (h *header) find(x *gate.Exchange) (string, error) {
 	value, lines := "", 0
 	for i := range x.In {
 		name := x.In[i].Name
-		if len(name) != len(h.name) {
-			continue
-		}
 		if gate.EqualName(name, h.name) {
 			value = x.In[i].Value
 			lines++
-		} else if gate.FoldName(name) == h.folded {
+		} else if gate.SameFolded(name, h.name) {
 			return "", ambiguous(h.String() + ", in another spelling")
 		}
 	}

@@ -22,16 +22,15 @@ const (
 	Empty
 )
 
-// Step writes headers from x.Identity to x.Out. It is read-only and safe for concurrent use.
+// Step makes header fields from an identity, and writes those of x to x.Out. It is read-only and safe for concurrent use.
 type Step struct {
 	headers []header // by name
 	missing Missing
 }
 
 type header struct {
-	name   string
-	folded string
-	path   claims.Path
+	name string
+	path claims.Path
 }
 
 // New makes the step of an API that asks for tokens. The step is nil if the problems hold more than warnings.
@@ -83,7 +82,7 @@ func compile(api *gate.API) ([]header, gate.Problems) {
 			add("", "%v", err)
 		}
 		seen[folded] = name
-		headers = append(headers, header{name: name, folded: folded, path: path})
+		headers = append(headers, header{name: name, path: path})
 	}
 	return headers, problems
 }
@@ -111,45 +110,59 @@ func reserved(folded string) bool {
 	return false
 }
 
-// Handle replaces every header of the step. The error is always a *gate.Denial: a claim that a header cannot carry unchanged is never altered, for what is
-// left of it could be somebody else.
-func (s *Step) Handle(x *gate.Exchange) error {
-	if x.Identity == nil {
-		return gate.Deny(gate.ReasonInternal, errors.New("forwarding claims of a request without an identity"))
+// Fields returns the fields that tell the upstream about an identity; they depend on nothing else. The error is always a *gate.Denial: a claim that a header
+// cannot carry unchanged is never altered, for what is left of it could be somebody else.
+func (s *Step) Fields(id *gate.Identity, trace *gate.Trace) (gate.Header, error) {
+	if id == nil {
+		return nil, errNobody()
 	}
-	x.Out.DelFunc(s.sets)
+	var fields gate.Header
 	for i := range s.headers {
 		h := &s.headers[i]
-		value := x.Identity.Claims.Lookup(h.path)
+		value := id.Claims.Lookup(h.path)
 		lines, err := claims.HeaderValues(value)
 		if err != nil {
-			return refuse(x, h, value.Kind(), err)
+			return nil, refuse(trace, h, value.Kind(), err)
 		}
 		for _, line := range lines {
-			x.Out.Add(h.name, line)
+			fields.Add(h.name, line)
 		}
 		if len(lines) == 0 && s.missing == Empty {
-			x.Out.Add(h.name, "")
+			fields.Add(h.name, "")
 		}
-		if x.Trace != nil {
-			x.Trace.Record(gate.Check{Name: "forward_header", Expected: h.name + " from " + h.path.String(), Got: strings.Join(lines, ", "), Claim: true})
+		if trace != nil {
+			trace.Record(gate.Check{Name: "forward_header", Expected: h.name + " from " + h.path.String(), Got: strings.Join(lines, ", "), Claim: true})
 		}
 	}
+	return fields, nil
+}
+
+func errNobody() error {
+	return gate.Deny(gate.ReasonInternal, errors.New("forwarding claims of a request without an identity"))
+}
+
+// Handle replaces every header of the step by x.ClaimFields. The error is always a *gate.Denial.
+func (s *Step) Handle(x *gate.Exchange) error {
+	if x.Identity == nil {
+		return errNobody()
+	}
+	x.Out.DelFunc(s.sets)
+	x.Out = append(x.Out, x.ClaimFields...)
 	return nil
 }
 
 // sets reports whether a field is one of the step's, in whatever spelling.
 func (s *Step) sets(name string) bool {
 	for i := range s.headers {
-		if len(name) == len(s.headers[i].name) && (gate.EqualName(name, s.headers[i].name) || gate.FoldName(name) == s.headers[i].folded) {
+		if gate.SameFolded(name, s.headers[i].name) {
 			return true
 		}
 	}
 	return false
 }
 
-func refuse(x *gate.Exchange, h *header, kind claims.Kind, err error) error {
+func refuse(trace *gate.Trace, h *header, kind claims.Kind, err error) error {
 	expected, got := fmt.Sprintf("%s in a form that %s can carry", h.path, h.name), kind.String()
-	x.Trace.Record(gate.Check{Name: "forward_header", Reason: gate.ReasonForwardClaim, Expected: expected, Got: got})
+	trace.Record(gate.Check{Name: "forward_header", Reason: gate.ReasonForwardClaim, Expected: expected, Got: got})
 	return &gate.Denial{Reason: gate.ReasonForwardClaim, Expected: expected, Got: got, Err: err}
 }

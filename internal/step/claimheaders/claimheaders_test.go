@@ -33,6 +33,14 @@ func exchange(tb testing.TB, payload string) *gate.Exchange {
 	return &gate.Exchange{Identity: &gate.Identity{Claims: set}, Out: gate.Header{{Name: "Accept", Value: "*/*"}}}
 }
 
+// handle does what the admission and the chain do.
+func handle(s *claimheaders.Step, x *gate.Exchange) (err error) {
+	if x.ClaimFields, err = s.Fields(x.Identity, x.Trace); err != nil {
+		return err
+	}
+	return s.Handle(x)
+}
+
 func print(h gate.Header) string {
 	var b strings.Builder
 	for _, f := range h[1:] {
@@ -62,7 +70,7 @@ func TestHandle(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			x := exchange(t, tt.payload)
-			if err := step(t, tt.missing, map[string]string{"X-User": tt.claim}).Handle(x); err != nil {
+			if err := handle(step(t, tt.missing, map[string]string{"X-User": tt.claim}), x); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tt.want, print(x.Out)); diff != "" {
@@ -89,7 +97,7 @@ func TestAttackUnforwardable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			x := exchange(t, payload)
 			x.Trace = new(gate.Trace)
-			err := step(t, claimheaders.Omit, map[string]string{"X-User": "sub"}).Handle(x)
+			err := handle(step(t, claimheaders.Omit, map[string]string{"X-User": "sub"}), x)
 			d := gate.AsDenial(err)
 			if d.Reason != gate.ReasonForwardClaim {
 				t.Fatal(err)
@@ -110,7 +118,7 @@ func TestAttackClientCopies(t *testing.T) {
 	for _, name := range []string{"X-User", "x-user", "X_User", "x.USER", "X-Group", "X_GROUP"} {
 		x.Out.Add(name, "admin")
 	}
-	if err := step(t, claimheaders.Omit, map[string]string{"X-User": "sub", "X-Group": "grp"}).Handle(x); err != nil {
+	if err := handle(step(t, claimheaders.Omit, map[string]string{"X-User": "sub", "X-Group": "grp"}), x); err != nil {
 		t.Fatal(err)
 	}
 	if got := print(x.Out); got != "X-User: alice\n" {
@@ -119,7 +127,11 @@ func TestAttackClientCopies(t *testing.T) {
 }
 
 func TestWithoutIdentity(t *testing.T) {
-	if err := step(t, claimheaders.Omit, nil).Handle(&gate.Exchange{}); gate.AsDenial(err).Reason != gate.ReasonInternal {
+	s := step(t, claimheaders.Omit, nil)
+	if _, err := s.Fields(nil, nil); gate.AsDenial(err).Reason != gate.ReasonInternal {
+		t.Error(err)
+	}
+	if err := s.Handle(&gate.Exchange{}); gate.AsDenial(err).Reason != gate.ReasonInternal {
 		t.Error(err)
 	}
 }
@@ -175,7 +187,7 @@ func BenchmarkHandle(b *testing.B) {
 	s := step(b, claimheaders.Omit, map[string]string{"X-User": "sub", "X-Group": "grp", "X-Role": "realm_access.roles"})
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := s.Handle(x); err != nil {
+		if err := handle(s, x); err != nil {
 			b.Fatal(err)
 		}
 	}

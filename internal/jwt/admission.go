@@ -1,0 +1,87 @@
+package jwt
+
+import (
+	"context"
+	"hash/maphash"
+	"strings"
+	"time"
+
+	"github.com/jotgate/jotgate/internal/gate"
+)
+
+// Rules say what follows, at one API, from an identity alone: whether it is enough, and which fields tell the upstream who is calling. They see neither
+// the request nor the clock, so that what they say may be remembered with the token. The error is a *gate.Denial. The fields must not change later.
+type Rules func(id *gate.Identity, trace *gate.Trace) (fields gate.Header, err error)
+
+// Admission verifies the tokens of one compiled API and judges them by its rules. With a cache it does so once for a token, and from then on makes only
+// the checks whose result may change: the times, and whether the keys are still those that the token was verified with. It is safe for concurrent use.
+//
+// Verdicts are remembered under the Admission itself. Every API of every configuration has its own, so a verdict cannot cross to another route or
+// outlive the settings that it was made by.
+type Admission struct {
+	verifier *Verifier
+	rules    Rules
+	cache    *Cache
+	// seed gives every API its own places in the cache, and makes them impossible to guess from outside.
+	seed maphash.Seed
+}
+
+// NewAdmission makes the admission of an API. The cache may be nil: nothing is remembered then.
+func NewAdmission(v *Verifier, rules Rules, cache *Cache) *Admission {
+	return &Admission{verifier: v, rules: rules, cache: cache, seed: maphash.MakeSeed()}
+}
+
+// Admit returns the identity that the token proves at the moment now, and the fields that tell the upstream about it; both are shared and read-only. The error
+// is a *gate.Denial. With a trace nothing is looked up or remembered, for an explanation is of checks that are made.
+//
+// Only tokens that pass everything are remembered, so whoever has none cannot fill the cache, and no two requests ever wait for one verification.
+func (a *Admission) Admit(ctx context.Context, token string, now time.Time, trace *gate.Trace) (*gate.Identity, gate.Header, error) {
+	remember := a.cache != nil && trace == nil && len(token) <= maxStoredToken
+	var hash uint64
+	if remember {
+		hash = maphash.String(a.seed, token)
+		if e := a.cache.find(a, hash, token); e != nil {
+			if e.usable(now) {
+				a.cache.hit(e, now)
+				return &e.token.identity, e.fields, nil
+			}
+			a.cache.forget(e)
+		}
+		a.cache.counters.misses.add(now)
+	}
+	t, err := a.verifier.Authenticate(ctx, token, trace)
+	if err != nil {
+		return nil, nil, err
+	}
+	id, err := t.Judge(now, trace)
+	if err != nil {
+		return nil, nil, err
+	}
+	fields, err := a.rules(id, trace)
+	if err != nil {
+		return nil, nil, err
+	}
+	if remember {
+		// The text may be a view of a buffer that the server uses again.
+		a.cache.store(&entry{owner: a, hash: hash, text: strings.Clone(token), token: t, window: t.window(), fields: fields}, now)
+	}
+	return id, fields, nil
+}
+
+// entry is a token that has passed, with everything that a hit needs. It is immutable but for used.
+type entry struct {
+	owner  *Admission
+	hash   uint64
+	text   string
+	token  *Token
+	window window
+	fields gate.Header
+	size   int64
+	used   mark
+}
+
+// usable reports whether the verdict holds at the moment now: everything else that it depends on is constant for its owner.
+func (e *entry) usable(now time.Time) bool { return e.token.current() && e.window.has(now) }
+
+// lost reports whether the entry will never be usable again.
+func (e *entry) lost(now time.Time) bool { return e.window.over(now) || !e.token.current() }

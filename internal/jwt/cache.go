@@ -1,0 +1,300 @@
+package jwt
+
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jotgate/jotgate/internal/gate"
+)
+
+const (
+	// maxStoredToken is the longest token that is remembered. Longer ones are rare, and few of them would push many others out.
+	maxStoredToken = 8 << 10
+	// ways is how many places a token may be in: the most that a lookup looks at.
+	ways = 8
+	// cacheShards bounds how far inserts stand in each other's way.
+	cacheShards = 16
+	// smallestEntry decides the number of places: with entries of this size all are taken when the memory is.
+	smallestEntry = 1 << 10
+	// maxShare is the part of a shard's memory that one entry may take.
+	maxShare = 8
+	// maxReclaim bounds how many places an insert looks at to find memory. What finds none is not stored.
+	maxReclaim = 512
+	// swept is how many places every insert looks at for entries that have come to their end.
+	swept = 4
+)
+
+// MinCacheBytes is the least memory that a Cache works with.
+const MinCacheBytes = 1 << 20
+
+// Cache remembers tokens that were verified, for the admissions of one configuration. Its memory is bounded. It is safe for concurrent use; lookups
+// take no lock and do not allocate.
+//
+// It is a set-associative array of immutable entries. The hash only says where to look: an entry counts if it is of the same [Admission] and of
+// the same text, byte by byte. The comparison need not take constant time: it is only made where all 64 bits of a hash with a secret seed are equal, which
+// nobody can arrange for a text that is not the token itself.
+//
+// Places are given away by second chance: an entry that was hit since the hand last came by stays once more. A storm of tokens that are seen once
+// therefore pushes out its own, and not those in use.
+type Cache struct {
+	shards   [cacheShards]cacheShard
+	max      int64
+	counters *CacheCounters
+}
+
+// cacheShard is a part of the cache with memory of its own. The places are read without the lock and written with it.
+type cacheShard struct {
+	sets []cacheSet
+	max  int64
+
+	mu      sync.Mutex
+	bytes   int64
+	entries int
+	hand    int // the next place that is looked at for memory
+	broom   int // the next place that is looked at for entries that have come to their end
+	closed  bool
+}
+
+// cacheSet is the places of the tokens with one index. The tags spare a lookup from following every pointer; they may be out of date for a moment, and decide nothing.
+type cacheSet struct {
+	tags  [ways]atomic.Uint32
+	slots [ways]atomic.Pointer[entry]
+	hand  uint8 // guarded by the shard's mu
+}
+
+// mark is set when an entry is hit and taken away when the hand comes by.
+type mark struct{ atomic.Bool }
+
+// set writes only if it has to, so that the hits of many processors share the line.
+func (m *mark) set() {
+	if !m.Load() {
+		m.Store(true)
+	}
+}
+
+// NewCache makes a cache of at most maxBytes, tables included; less than MinCacheBytes is taken for that. The counters may be shared with other caches.
+func NewCache(maxBytes int64, counters *CacheCounters) *Cache {
+	maxBytes = max(maxBytes, MinCacheBytes)
+	c := &Cache{max: maxBytes, counters: counters}
+	perShard := maxBytes / cacheShards
+	sets := 1 << (bits.Len64(uint64(min(perShard, 1<<36)/smallestEntry/ways)) - 1) // a power of two, at most as many as there is memory for
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.sets = make([]cacheSet, sets)
+		s.bytes = int64(sets) * cacheSetSize
+		s.max = perShard
+	}
+	return c
+}
+
+// cacheSetSize is the memory of a cacheSet.
+const cacheSetSize = ways*(4+8) + 8
+
+// place returns where tokens of this hash are.
+func (c *Cache) place(hash uint64) (*cacheShard, *cacheSet) {
+	s := &c.shards[hash>>60%cacheShards]
+	return s, &s.sets[int(hash>>32)&(len(s.sets)-1)]
+}
+
+// find returns the entry of this very text and admission, nil if there is none.
+func (c *Cache) find(owner *Admission, hash uint64, text string) *entry {
+	_, set := c.place(hash)
+	for i := range set.slots {
+		if set.tags[i].Load() != uint32(hash) {
+			continue
+		}
+		if e := set.slots[i].Load(); e != nil && e.hash == hash && e.owner == owner && e.text == text {
+			return e
+		}
+	}
+	return nil
+}
+
+func (c *Cache) hit(e *entry, now time.Time) {
+	e.used.set()
+	c.counters.hits.add(now)
+}
+
+// store puts e in, if there can be room for it.
+func (c *Cache) store(e *entry, now time.Time) {
+	e.size = entrySize(e)
+	s, set := c.place(e.hash)
+	if e.size > s.max/maxShare {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.sweep(now)
+	free, evicted := s.slot(set, e, now)
+	reclaimed, enough := s.reclaim(e.size, now)
+	if enough {
+		s.put(set, free, e)
+	}
+	c.counters.evictions.Add(evicted + reclaimed)
+}
+
+// forget removes an entry that is no longer good.
+func (c *Cache) forget(e *entry) {
+	s, set := c.place(e.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range set.slots {
+		if set.slots[i].Load() == e {
+			s.drop(set, i, e)
+			return
+		}
+	}
+}
+
+// Close forgets everything, for good.
+func (c *Cache) Close() {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		s.closed = true
+		for k := range s.sets {
+			for i := range ways {
+				if e := s.sets[k].slots[i].Load(); e != nil {
+					s.drop(&s.sets[k], i, e)
+				}
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
+// put fills a free place.
+func (s *cacheShard) put(set *cacheSet, i int, e *entry) {
+	set.slots[i].Store(e)
+	set.tags[i].Store(uint32(e.hash))
+	s.bytes += e.size
+	s.entries++
+}
+
+// drop empties a place.
+func (s *cacheShard) drop(set *cacheSet, i int, e *entry) {
+	set.slots[i].Store(nil)
+	s.bytes -= e.size
+	s.entries--
+}
+
+// slot returns a free place for e in its set, after it made one if it had to. Two requests may have verified the same token at once: the later one replaces.
+func (s *cacheShard) slot(set *cacheSet, e *entry, now time.Time) (free int, evicted uint64) {
+	free = -1
+	for i := range set.slots {
+		old := set.slots[i].Load()
+		switch {
+		case old == nil:
+			free = i
+		case old.hash == e.hash && old.owner == e.owner && old.text == e.text:
+			s.drop(set, i, old)
+			return i, 0
+		}
+	}
+	if free >= 0 {
+		return free, 0
+	}
+	for i := range set.slots {
+		if old := set.slots[i].Load(); old.lost(now) {
+			s.drop(set, i, old)
+			return i, 0
+		}
+	}
+	for range ways + 1 { // the second round finds what the first has unmarked, or takes what was hit again meanwhile
+		free = int(set.hand % ways)
+		set.hand++
+		if !set.slots[free].Load().used.Swap(false) {
+			break
+		}
+	}
+	s.drop(set, free, set.slots[free].Load())
+	return free, 1
+}
+
+// reclaim frees memory until size more bytes fit, and reports whether they do.
+func (s *cacheShard) reclaim(size int64, now time.Time) (evicted uint64, ok bool) {
+	for range maxReclaim {
+		if s.bytes+size <= s.max {
+			return evicted, true
+		}
+		set, i := &s.sets[s.hand/ways], s.hand%ways
+		s.hand = (s.hand + 1) % (len(s.sets) * ways)
+		e := set.slots[i].Load()
+		switch {
+		case e == nil:
+		case e.lost(now):
+			s.drop(set, i, e)
+		case !e.used.Swap(false):
+			s.drop(set, i, e)
+			evicted++
+		}
+	}
+	return evicted, s.bytes+size <= s.max
+}
+
+// sweep looks at a few places for entries that have come to their end. With every insert it moves on, so that what nobody asks for any more goes too.
+func (s *cacheShard) sweep(now time.Time) {
+	for range swept {
+		set, i := &s.sets[s.broom/ways], s.broom%ways
+		s.broom = (s.broom + 1) % (len(s.sets) * ways)
+		if e := set.slots[i].Load(); e != nil && e.lost(now) {
+			s.drop(set, i, e)
+		}
+	}
+}
+
+// entrySize is the memory that an entry holds on to, with what the allocator rounds up.
+func entrySize(e *entry) int64 {
+	const (
+		fixed = 624 // entry, Token, claims.Set
+		field = 32
+	)
+	n := fixed + len(e.text) + e.token.identity.Claims.Size() + cap(e.fields)*field
+	return int64(n + n/8)
+}
+
+// CacheCounters count what happens in a cache. They outlive it: one set of counters serves the caches of all configurations.
+type CacheCounters struct {
+	hits, misses spread
+	evictions    atomic.Uint64
+}
+
+// Status is the state of c, which may be nil, with the counters.
+func (n *CacheCounters) Status(c *Cache) gate.TokenCacheStatus {
+	status := gate.TokenCacheStatus{Hits: n.hits.sum(), Misses: n.misses.sum(), Evictions: n.evictions.Load()}
+	if c == nil {
+		return status
+	}
+	status.MaxBytes = c.max
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		status.Bytes += s.bytes
+		status.Entries += s.entries
+		s.mu.Unlock()
+	}
+	return status
+}
+
+// spread is a counter in several cache lines, so that processors which count at once seldom meet.
+type spread [16]struct {
+	n atomic.Uint64
+	_ [56]byte
+}
+
+// add counts one. The moment picks the line: all hits of a busy token would meet in one that the token picked.
+func (s *spread) add(now time.Time) {
+	s[uint32(now.Nanosecond())*0x9e3779b1>>28].n.Add(1)
+}
+
+func (s *spread) sum() (total uint64) {
+	for i := range s {
+		total += s[i].n.Load()
+	}
+	return total
+}

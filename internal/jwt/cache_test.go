@@ -1,0 +1,520 @@
+package jwt_test
+
+import (
+	"context"
+	"crypto/elliptic"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math/big"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/internal/jwt"
+	"github.com/jotgate/jotgate/internal/keys"
+	"github.com/jotgate/jotgate/jose"
+)
+
+// turning is a provider's keys that can be replaced, as a key source replaces its own, and that count the signatures.
+type turning struct {
+	set        atomic.Pointer[jose.Set]
+	generation atomic.Uint64
+	signatures atomic.Int64
+}
+
+func (r *turning) use(tb testing.TB, signers ...*jose.SigningKey) {
+	tb.Helper()
+	r.set.Store(ring(tb, signers...).set)
+	r.generation.Add(1)
+}
+
+func (r *turning) Keys(_ context.Context, kid string, alg jose.Algorithm) ([]*jose.Key, error) {
+	if found := r.set.Load().Candidates(kid, alg); len(found) > 0 {
+		return found, nil
+	}
+	return nil, keys.ErrUnknownKey
+}
+
+func (r *turning) Generation() uint64 { return r.generation.Load() }
+func (r *turning) Verified(*jose.Key) { r.signatures.Add(1) }
+
+// cached is an API with a cache.
+type cached struct {
+	tb       testing.TB
+	key      *jose.SigningKey
+	keys     *turning
+	counters *jwt.CacheCounters
+	cache    *jwt.Cache
+	*jwt.Admission
+}
+
+func newCached(tb testing.TB, alg jose.Algorithm, change ...func(*gate.Provider)) *cached {
+	tb.Helper()
+	c := &cached{tb: tb, key: signer(tb, alg, "k1"), keys: new(turning), counters: new(jwt.CacheCounters)}
+	c.keys.use(tb, c.key)
+	c.cache = jwt.NewCache(jwt.MinCacheBytes, c.counters)
+	c.Admission = c.api(subjectHeader, change...)
+	return c
+}
+
+// api is another API with the same cache and keys.
+func (c *cached) api(rules jwt.Rules, change ...func(*gate.Provider)) *jwt.Admission {
+	c.tb.Helper()
+	algorithm := func(p *gate.Provider) { p.Algorithms = []string{c.key.Algorithm().String()} }
+	v := verifier(c.tb, compile(c.tb, provider(append([]func(*gate.Provider){algorithm}, change...)...), c.keys))
+	return jwt.NewAdmission(v, rules, c.cache)
+}
+
+func (c *cached) token(change object) string { return sign(c.tb, c.key, jose.SigningHeader{}, change) }
+
+func (c *cached) status() gate.TokenCacheStatus { return c.counters.Status(c.cache) }
+
+// subjectHeader are the rules of an API that forwards the subject.
+func subjectHeader(id *gate.Identity, _ *gate.Trace) (gate.Header, error) {
+	return gate.Header{{Name: "X-User", Value: id.Subject}}, nil
+}
+
+// admit admits and checks how it went and whether a signature was verified for it.
+func (c *cached) admit(a *jwt.Admission, token string, at time.Time, want gate.Reason, signature bool) {
+	c.tb.Helper()
+	before := c.keys.signatures.Load()
+	_, _, err := a.Admit(context.Background(), token, at, nil)
+	if got := reasonOf(c.tb, err); got != want {
+		c.tb.Errorf("reason %q, want %q", got, want)
+	}
+	if got := c.keys.signatures.Load() > before; got != signature {
+		c.tb.Errorf("signature verified: %v, want %v", got, signature)
+	}
+}
+
+func TestCacheRemembers(t *testing.T) {
+	c := newCached(t, jose.ES256)
+	token := c.token(nil)
+	id, fields, err := c.Admit(t.Context(), token, now, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, fieldsAgain, err := c.Admit(t.Context(), strings.Clone(token), now, nil)
+	if err != nil || again != id {
+		t.Errorf("another identity, %v", err)
+	}
+	want := gate.Header{{Name: "X-User", Value: "alice"}}
+	if diff := cmp.Diff([]gate.Header{want, want}, []gate.Header{fields, fieldsAgain}); diff != "" {
+		t.Errorf("fields (-want +got):\n%s", diff)
+	}
+	if n := c.keys.signatures.Load(); n != 1 {
+		t.Errorf("%d signatures verified", n)
+	}
+	if got := c.status(); got.Hits != 1 || got.Misses != 1 || got.Entries != 1 || got.Bytes <= int64(len(token)) || got.MaxBytes != jwt.MinCacheBytes {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestCacheIsBypassed(t *testing.T) {
+	t.Run("by explanations", func(t *testing.T) {
+		c := newCached(t, jose.ES256)
+		token := c.token(nil)
+		c.admit(c.Admission, token, now, "", true)
+		trace := new(gate.Trace)
+		if _, _, err := c.Admit(t.Context(), token, now, trace); err != nil || c.keys.signatures.Load() != 2 || len(trace.Checks) < 10 {
+			t.Errorf("%v, %d signatures, %d checks", err, c.keys.signatures.Load(), len(trace.Checks))
+		}
+	})
+	t.Run("by what was refused", func(t *testing.T) {
+		c := newCached(t, jose.ES256)
+		refusing := c.api(func(*gate.Identity, *gate.Trace) (gate.Header, error) { return nil, gate.Deny(gate.ReasonClaims, nil) })
+		for range 2 {
+			c.admit(c.Admission, c.token(object{"aud": "other"}), now, gate.ReasonAudienceMismatch, true)
+			c.admit(c.Admission, c.token(object{"exp": 1}), now, gate.ReasonExpired, true)
+			c.admit(refusing, c.token(nil), now, gate.ReasonClaims, true)
+		}
+		if got := c.status(); got.Entries != 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("by long tokens", func(t *testing.T) {
+		c := newCached(t, jose.ES256)
+		token := c.token(object{"text": strings.Repeat("x", 7<<10)})
+		for range 2 {
+			c.admit(c.Admission, token, now, "", true)
+		}
+		if got := c.status(); got.Entries != 0 || len(token) < 8<<10 {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("by short tokens that unfold", func(t *testing.T) {
+		c := newCached(t, jose.ES256)
+		token := c.token(object{"list": slices.Repeat([]int{1}, 1000)})
+		for range 2 {
+			c.admit(c.Admission, token, now, "", true)
+		}
+		if got := c.status(); got.Entries != 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// TestAttackCacheStricterRoute: what one API lets in is nothing to another, whichever comes first.
+func TestAttackCacheStricterRoute(t *testing.T) {
+	c := newCached(t, jose.ES256)
+	strict := c.api(func(id *gate.Identity, _ *gate.Trace) (gate.Header, error) {
+		if grp, _ := id.Claims.Get("grp").AsString(); grp != "admin" {
+			return nil, gate.Deny(gate.ReasonClaims, nil)
+		}
+		return gate.Header{{Name: "X-Admin", Value: id.Subject}}, nil
+	})
+	user, admin := c.token(nil), c.token(object{"grp": "admin"})
+	c.admit(c.Admission, user, now, "", true)
+	for range 3 {
+		c.admit(c.Admission, user, now, "", false)
+		c.admit(strict, user, now, gate.ReasonClaims, true)
+	}
+	c.admit(strict, admin, now, "", true)
+	c.admit(strict, admin, now, "", false)
+	if _, fields, _ := c.Admit(t.Context(), admin, now, nil); fields.Has("X-Admin") {
+		t.Errorf("the fields of another API: %v", fields)
+	}
+}
+
+// TestAttackCacheRemovedKey: a key that is gone takes its tokens with it, at once.
+func TestAttackCacheRemovedKey(t *testing.T) {
+	c := newCached(t, jose.ES256)
+	token := c.token(nil)
+	c.admit(c.Admission, token, now, "", true)
+	c.admit(c.Admission, token, now, "", false)
+	c.keys.use(t, signer(t, jose.ES256, "k2"))
+	c.admit(c.Admission, token, now, gate.ReasonKeyUnknown, false)
+	if got := c.status(); got.Entries != 0 {
+		t.Errorf("the entry is still there: %+v", got)
+	}
+	c.keys.use(t, c.key)
+	c.admit(c.Admission, token, now, "", true)
+	c.admit(c.Admission, token, now, "", false)
+}
+
+// TestAttackCacheKeyRemovedMeanwhile: a token that was verified just before its key went is not remembered as if it was verified after.
+func TestAttackCacheKeyRemovedMeanwhile(t *testing.T) {
+	c := newCached(t, jose.ES256)
+	removing := c.api(func(*gate.Identity, *gate.Trace) (gate.Header, error) {
+		c.keys.use(t, signer(t, jose.ES256, "k2")) // between the signature and the cache
+		return nil, nil
+	})
+	token := c.token(nil)
+	c.admit(removing, token, now, "", true)
+	c.admit(removing, token, now, gate.ReasonKeyUnknown, false)
+}
+
+// TestAttackCacheReload: a configuration that was taken over starts with nothing, and the former one forgets.
+func TestAttackCacheReload(t *testing.T) {
+	c := newCached(t, jose.ES256)
+	token := c.token(nil)
+	c.admit(c.Admission, token, now, "", true)
+	after := c.api(subjectHeader, func(p *gate.Provider) { p.Audiences = []string{"billing"} }) // even with the same cache
+	c.admit(after, token, now, gate.ReasonAudienceMismatch, true)
+	c.cache.Close()
+	for range 2 { // a request under way goes on, without being remembered
+		c.admit(c.Admission, token, now, "", true)
+	}
+	if got := c.status(); got.Entries != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestAttackCacheTime: every check of time is made for every request.
+func TestAttackCacheTime(t *testing.T) {
+	const skew = 10 * time.Second
+	for _, tt := range []struct {
+		name      string
+		change    object
+		maxAge    time.Duration
+		good, bad time.Time
+		want      gate.Reason
+	}{
+		{"expiry", object{"exp": now.Unix() + 60}, 0, now.Add(time.Minute + skew - 1), now.Add(time.Minute + skew), gate.ReasonExpired},
+		{"age", object{"iat": now.Unix()}, time.Minute, now.Add(time.Minute), now.Add(time.Minute + 1), gate.ReasonTooOld},
+		{"clock set back before nbf", object{"nbf": now.Unix()}, 0, now.Add(-skew), now.Add(-skew - 1), gate.ReasonNotYetValid},
+		{"clock set back before iat", object{"iat": now.Unix()}, 0, now.Add(-skew), now.Add(-skew - 1), gate.ReasonIssuedInFuture},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newCached(t, jose.ES256, func(p *gate.Provider) {
+				p.ClockSkew, p.MaxAge = gate.ClockSkew{Exp: skew, Nbf: skew, Iat: skew}, tt.maxAge
+			})
+			token := c.token(tt.change)
+			c.admit(c.Admission, token, now, "", true)
+			c.admit(c.Admission, token, tt.good, "", false)
+			c.admit(c.Admission, token, tt.bad, tt.want, true)
+			if got := c.status(); got.Entries != 0 || got.Evictions != 0 {
+				t.Errorf("the entry is still there: %+v", got)
+			}
+		})
+	}
+}
+
+// TestAttackCacheOtherEncoding: a signature (r, n-s) is as good as (r, s), but it makes another token, of the same identity.
+func TestAttackCacheOtherEncoding(t *testing.T) {
+	c := newCached(t, jose.ES256)
+	token := c.token(nil)
+	other := flipS(t, token)
+	c.admit(c.Admission, token, now, "", true)
+	c.admit(c.Admission, other, now, "", true)
+	a, _, _ := c.Admit(t.Context(), token, now, nil)
+	b, _, _ := c.Admit(t.Context(), other, now, nil)
+	if a == b || a.Issuer != b.Issuer || a.Claims.Get("jti").JSON() != b.Claims.Get("jti").JSON() {
+		t.Errorf("%+v and %+v", a, b)
+	}
+	if got := c.status(); got.Hits != 2 || got.Entries != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestAttackCacheSimilarToken: a token that differs in one bit, is a part of the remembered one, or holds it, is never taken for it.
+func TestAttackCacheSimilarToken(t *testing.T) {
+	c := newCached(t, jose.HS256)
+	token := c.token(nil)
+	c.admit(c.Admission, token, now, "", true)
+	try := func(text string) {
+		t.Helper()
+		if _, _, err := c.Admit(t.Context(), text, now, nil); err == nil {
+			t.Errorf("accepted: %q", text)
+		}
+	}
+	for i := range token {
+		try(token[:i])
+		try(token[i+1:])
+		for bit := range 8 {
+			changed := []byte(token)
+			changed[i] ^= 1 << bit
+			try(string(changed))
+		}
+	}
+	for _, text := range []string{" ", "\n", ".", "=", "A", "\x00", token, "." + token} {
+		try(token + text)
+		try(text + token)
+	}
+	if got := c.status(); got.Hits != 0 || got.Entries != 1 {
+		t.Errorf("%+v", got)
+	}
+	c.admit(c.Admission, token, now, "", false)
+}
+
+// TestAttackCacheStorm: any number of good tokens that are seen once stays within the memory, and leaves those in use alone.
+func TestAttackCacheStorm(t *testing.T) {
+	c := newCached(t, jose.HS256)
+	hot := make([]string, 64)
+	for i := range hot {
+		hot[i] = c.token(object{"jti": fmt.Sprint("hot ", i)})
+		c.admit(c.Admission, hot[i], now, "", true)
+		c.admit(c.Admission, hot[i], now, "", false)
+	}
+	const storm = 20_000
+	var again int64
+	for i := range storm {
+		if _, _, err := c.Admit(t.Context(), c.token(object{"jti": fmt.Sprint("storm ", i)}), now, nil); err != nil {
+			t.Fatal(err)
+		}
+		before := c.keys.signatures.Load()
+		if _, _, err := c.Admit(t.Context(), hot[i%len(hot)], now, nil); err != nil {
+			t.Fatal(err)
+		}
+		again += c.keys.signatures.Load() - before
+		if got := c.status(); i%1000 == 0 && got.Bytes > got.MaxBytes {
+			t.Fatalf("too large: %+v", got)
+		}
+	}
+	got := c.status()
+	t.Logf("%+v; %d of %d requests with a token in use had to verify it again", got, again, storm)
+	if again > storm/50 || got.Entries < 100 || got.Evictions < storm/2 || got.Bytes > got.MaxBytes {
+		t.Errorf("%d of %d requests with a token in use had to verify it again; %+v", again, storm, got)
+	}
+}
+
+// TestCacheExpiredEntriesGo: what nobody asks for any more goes too, while others come.
+func TestCacheExpiredEntriesGo(t *testing.T) {
+	c := newCached(t, jose.HS256)
+	for i := range 200 {
+		c.admit(c.Admission, c.token(object{"jti": fmt.Sprint(i), "exp": now.Unix() + 60}), now, "", true)
+	}
+	for i := range 400 { // they look at all places, and some
+		c.admit(c.Admission, c.token(object{"jti": fmt.Sprint("later ", i)}), now.Add(2*time.Minute), "", true)
+	}
+	if got := c.status(); got.Entries > 410 {
+		t.Errorf("expired entries are still there: %+v", got)
+	}
+}
+
+// TestCacheMemory: what the cache says that it takes is what it takes.
+func TestCacheMemory(t *testing.T) {
+	c := newCached(t, jose.HS256)
+	const mib = 16
+	cache := jwt.NewCache(mib<<20, c.counters)
+	a := jwt.NewAdmission(verifier(t, compile(t, provider(func(p *gate.Provider) { p.Algorithms = []string{"HS256"} }), c.keys)), subjectHeader, cache)
+	heap := func() int64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before, said := heap(), c.counters.Status(cache).Bytes
+	for i := range 4000 {
+		token := c.token(object{"jti": fmt.Sprint(i), "realm_access": object{"roles": []string{"user", "editor"}}, "name": "Zo\u00eb \"quoted\""})
+		if _, _, err := a.Admit(t.Context(), token, now, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status := c.counters.Status(cache)
+	grown := heap() - before
+	said = status.Bytes - said
+	t.Logf("%d entries, %d bytes each; said %d", status.Entries, grown/int64(status.Entries), said/int64(status.Entries))
+	if status.Entries < 3900 || said < grown*9/10 || said > grown*14/10 {
+		t.Errorf("the heap has grown by %d bytes, the cache says %d: %+v", grown, said, status)
+	}
+	runtime.KeepAlive(cache)
+}
+
+// TestCacheIsConcurrent: requests, key changes and the end of the cache, all at once; everybody gets the identity of his own token.
+func TestCacheIsConcurrent(t *testing.T) {
+	c := newCached(t, jose.HS256)
+	second := c.api(func(*gate.Identity, *gate.Trace) (gate.Header, error) {
+		return gate.Header{{Name: "X-Second", Value: "1"}}, nil
+	})
+	tokens := make([]string, 100)
+	for i := range tokens {
+		tokens[i] = c.token(object{"sub": fmt.Sprint("user ", i)})
+	}
+	var group sync.WaitGroup
+	for g := range 4 {
+		group.Go(func() {
+			for i := range 2000 {
+				n := (i*7 + g) % len(tokens)
+				a, name := c.Admission, "X-User"
+				if i%3 == 0 {
+					a, name = second, "X-Second"
+				}
+				id, fields, err := a.Admit(context.Background(), tokens[n], now, nil)
+				if err != nil || id.Subject != fmt.Sprint("user ", n) || len(fields) != 1 || fields[0].Name != name {
+					t.Errorf("token %d: %+v, %v, %v", n, id, fields, err)
+					return
+				}
+				switch {
+				case g == 0 && i%100 == 0:
+					c.keys.use(t, c.key)
+				case g == 1 && i == 1500:
+					c.cache.Close()
+				case g == 2 && i%50 == 0:
+					c.status()
+				}
+			}
+		})
+	}
+	group.Wait()
+	if got := c.status(); got.Entries != 0 || got.Hits == 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestCacheAgainstNone: with a cache every verdict is what it is without one, whatever happens to clocks and keys.
+func TestCacheAgainstNone(t *testing.T) {
+	first, second := signer(t, jose.HS256, "k1"), signer(t, jose.HS256, "k2")
+	rapid.Check(t, func(rt *rapid.T) {
+		c := newCached(t, jose.HS256)
+		lax := func(id *gate.Identity, _ *gate.Trace) (gate.Header, error) {
+			return gate.Header{{Name: "X-Lax", Value: id.Subject}}, nil
+		}
+		strict := func(id *gate.Identity, _ *gate.Trace) (gate.Header, error) {
+			if id.Subject != "0" {
+				return nil, gate.Deny(gate.ReasonClaims, nil)
+			}
+			return gate.Header{{Name: "X-Strict", Value: id.Subject}}, nil
+		}
+		plain := verifier(t, compile(t, provider(func(p *gate.Provider) { p.Algorithms = []string{"HS256"} }), c.keys))
+		var with, without []*jwt.Admission
+		for _, rules := range []jwt.Rules{lax, strict} {
+			with = append(with, c.api(rules))
+			without = append(without, jwt.NewAdmission(plain, rules, nil))
+		}
+		var tokens []string
+		for i := range 6 {
+			key := []*jose.SigningKey{first, second}[i%2]
+			tokens = append(tokens, sign(t, key, jose.SigningHeader{}, object{
+				"sub": fmt.Sprint(i % 3), "exp": now.Unix() + int64(i*30), "nbf": now.Unix() - int64(i*20), "iat": nil,
+			}))
+		}
+		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
+			if rapid.IntRange(0, 9).Draw(rt, "what") == 0 {
+				sets := [][]*jose.SigningKey{{first}, {second}, {first, second}}
+				c.keys.use(t, sets[rapid.IntRange(0, 2).Draw(rt, "keys")]...)
+				continue
+			}
+			i := rapid.IntRange(0, 1).Draw(rt, "api")
+			token := rapid.SampledFrom(tokens).Draw(rt, "token")
+			at := now.Add(time.Duration(rapid.IntRange(-150, 200).Draw(rt, "at")) * time.Second)
+			wantID, wantFields, wantErr := without[i].Admit(context.Background(), token, at, nil)
+			id, fields, err := with[i].Admit(context.Background(), token, at, nil)
+			if reasonOf(t, err) != reasonOf(t, wantErr) {
+				rt.Fatalf("%v, without a cache %v", err, wantErr)
+			}
+			if err == nil && (id.Subject != wantID.Subject || id.KeyID != wantID.KeyID || !slices.Equal(fields, wantFields)) {
+				rt.Fatalf("%+v %v, without a cache %+v %v", id, fields, wantID, wantFields)
+			}
+		}
+	})
+}
+
+// TestCacheHitAllocations: a token seen before costs no memory.
+func TestCacheHitAllocations(t *testing.T) {
+	c := newCached(t, jose.RS256)
+	token := c.token(object{"scope": "a b", "nbf": now.Unix()})
+	if n := testing.AllocsPerRun(200, func() {
+		if _, _, err := c.Admit(context.Background(), token, now, nil); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestCacheClientGone: a request that ended while it waited for keys leaves nothing behind that another could be given.
+func TestCacheClientGone(t *testing.T) {
+	c := newCached(t, jose.ES256)
+	v := verifier(t, compile(t, provider(), waiting{c.keys}))
+	a := jwt.NewAdmission(v, subjectHeader, c.cache)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := a.Admit(ctx, c.token(nil), now, nil); reasonOf(t, err) != gate.ReasonClientGone {
+		t.Error(err)
+	}
+	c.admit(a, c.token(nil), now, "", true)
+}
+
+// waiting are keys that a request which has ended does not get.
+type waiting struct{ *turning }
+
+func (w waiting) Keys(ctx context.Context, kid string, alg jose.Algorithm) ([]*jose.Key, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, errors.Join(keys.ErrUnavailable, err)
+	}
+	return w.turning.Keys(ctx, kid, alg)
+}
+
+// flipS turns the signature (r, s) of an ES256 token into (r, n-s).
+func flipS(tb testing.TB, token string) string {
+	tb.Helper()
+	header, body, signature := parts(token)
+	raw, err := base64.RawURLEncoding.DecodeString(signature)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := new(big.Int).SetBytes(raw[32:])
+	s.Sub(elliptic.P256().Params().N, s).FillBytes(raw[32:])
+	return header + "." + body + "." + base64.RawURLEncoding.EncodeToString(raw)
+}

@@ -1,0 +1,128 @@
+package jwt
+
+import (
+	"fmt"
+	"hash/maphash"
+	"testing"
+	"time"
+
+	"github.com/jotgate/jotgate/internal/claims"
+)
+
+// neverChanging is a provider's keys that stay.
+type neverChanging struct{ source }
+
+type source = Keys
+
+func (neverChanging) Generation() uint64 { return 0 }
+
+// made is an entry that stays good.
+func made(tb testing.TB, owner *Admission, hash uint64, text string) *entry {
+	tb.Helper()
+	set, err := claims.Parse([]byte(`{}`), claims.Limits{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	e := &entry{owner: owner, hash: hash, text: text, window: window{endless: true}, token: &Token{provider: &Provider{allowMissingExpiry: true, keys: neverChanging{}}}}
+	e.token.identity.Claims = set
+	return e
+}
+
+// TestAttackHashFlooding: tokens that all fall on one place, which nobody can make, would push out each other and cost a lookup eight comparisons of a number;
+// none is ever taken for another.
+func TestAttackHashFlooding(t *testing.T) {
+	c := NewCache(MinCacheBytes, new(CacheCounters))
+	owner, other := new(Admission), new(Admission)
+	const hash = 0x123456789abcdef0
+	now := time.Now()
+	for i := range 1000 {
+		e := made(t, owner, hash, fmt.Sprint("token ", i))
+		c.store(e, now)
+		if c.find(owner, hash, e.text) != e {
+			t.Fatalf("token %d is not there", i)
+		}
+		if c.find(other, hash, e.text) != nil || c.find(owner, hash, e.text+"x") != nil || c.find(owner, hash^1<<20, e.text) != nil {
+			t.Fatal("found for another API, text or hash")
+		}
+	}
+	kept := 0
+	for i := range 1000 {
+		if c.find(owner, hash, fmt.Sprint("token ", i)) != nil {
+			kept++
+		}
+	}
+	if status := c.counters.Status(c); kept != ways || status.Entries != ways || status.Evictions != 1000-ways {
+		t.Errorf("%d found; %+v", kept, status)
+	}
+}
+
+// TestSeeds: places differ from API to API and cannot be known.
+func TestSeeds(t *testing.T) {
+	seen := make(map[uint64]bool)
+	for range 100 {
+		seen[maphash.String(NewAdmission(nil, nil, nil).seed, "token")] = true
+	}
+	if len(seen) != 100 {
+		t.Errorf("%d different hashes of 100", len(seen))
+	}
+}
+
+// TestSecondChance: among entries of one set the one that was not hit goes.
+func TestSecondChance(t *testing.T) {
+	c := NewCache(MinCacheBytes, new(CacheCounters))
+	owner := new(Admission)
+	now := time.Now()
+	for i := range ways {
+		c.store(made(t, owner, 1, fmt.Sprint(i)), now)
+	}
+	for i := range ways {
+		if i != 5 {
+			c.hit(c.find(owner, 1, fmt.Sprint(i)), now)
+		}
+	}
+	c.store(made(t, owner, 1, "new"), now)
+	if c.find(owner, 1, "5") != nil || c.find(owner, 1, "new") == nil || c.find(owner, 1, "0") == nil {
+		t.Error("another one went")
+	}
+}
+
+// TestCacheSizes: the tables take a small part of the memory, whatever its size.
+func TestCacheSizes(t *testing.T) {
+	for _, size := range []int64{0, MinCacheBytes, 3 << 20, 64 << 20, 1 << 30} {
+		c := NewCache(size, new(CacheCounters))
+		status := c.counters.Status(c)
+		if status.MaxBytes != max(size, MinCacheBytes) || status.Bytes > status.MaxBytes/50 || status.Entries != 0 {
+			t.Errorf("%d: %+v", size, status)
+		}
+	}
+}
+
+// BenchmarkLookup is what a token that was not seen before costs on top of its verification.
+func BenchmarkLookup(b *testing.B) {
+	c := NewCache(64<<20, new(CacheCounters))
+	a := NewAdmission(nil, nil, c)
+	now := time.Now()
+	texts := make([]string, 20_000)
+	for i := range texts {
+		texts[i] = fmt.Sprintf("%0748d", i)
+	}
+	b.Run("absent", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			text := texts[i%len(texts)]
+			if c.find(a, maphash.String(a.seed, text), text) != nil {
+				b.Fatal("found")
+			}
+		}
+	})
+	b.Run("store", func(b *testing.B) {
+		entries := make([]*entry, len(texts))
+		for i, text := range texts {
+			entries[i] = made(b, a, maphash.String(a.seed, text), text)
+		}
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			c.store(entries[i%len(entries)], now)
+		}
+	})
+}

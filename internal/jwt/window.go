@@ -1,0 +1,49 @@
+package jwt
+
+import "time"
+
+// window is when a token that passed [Token.Judge] once passes it again: from its beginning until before its end. Of all that Judge looks at only the
+// moment changes, so this is all that is left to check of a token that is remembered.
+type window struct {
+	begin, end time.Time
+	endless    bool
+}
+
+// window returns when the token is good, which says something only if Judge has passed it at some moment. It is the time checks, solved for now.
+func (t *Token) window() window {
+	w := window{endless: true}
+	if t.nbf.given() {
+		w.start(t.nbf.at.Add(-t.provider.skew.Nbf))
+	}
+	if t.iat.given() {
+		w.start(t.iat.at.Add(-t.provider.skew.Iat))
+		if most := t.provider.maxAge; most > 0 {
+			w.stop(t.iat.at.Add(most + 1)) // the maximum itself is allowed
+		}
+	}
+	if t.exp.given() {
+		w.stop(t.exp.at.Add(t.provider.skew.Exp))
+	}
+	return w
+}
+
+func (w *window) start(at time.Time) {
+	if at.After(w.begin) {
+		w.begin = at
+	}
+}
+
+func (w *window) stop(at time.Time) {
+	if w.endless || at.Before(w.end) {
+		w.end, w.endless = at, false
+	}
+}
+
+// has reports whether now is in the window.
+func (w *window) has(now time.Time) bool { return !now.Before(w.begin) && !w.over(now) }
+
+// over reports whether the window has ended for good.
+func (w *window) over(now time.Time) bool { return !w.endless && !now.Before(w.end) }
+
+// current reports whether the provider's keys are still those that the token was verified with.
+func (t *Token) current() bool { return t.generation == t.provider.keys.Generation() }
