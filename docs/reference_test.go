@@ -2,7 +2,7 @@
 // the examples of the pages that are written by hand.
 package docs_test
 
-//go:generate go test -run ^TestReference$ -update .
+//go:generate go test -run "^(TestReference|TestMetricsPage)$" -update .
 
 import (
 	"flag"
