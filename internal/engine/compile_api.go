@@ -42,7 +42,7 @@ func (c *compiler) checkAPI(a *gate.API) {
 
 // api compiles an API that checkAPI has found nothing wrong with.
 func (c *compiler) api(a *gate.API) *api {
-	compiled := &api{name: a.Name, rule: a.Match, broken: a.Broken != ""}
+	made := &api{name: a.Name, rule: a.Match, broken: a.Broken != ""}
 	status := APIStatus{Name: a.Name, State: "serving", Error: a.Broken, Match: a.Match, Listeners: a.Listeners, Upstream: a.Upstream}
 	if len(a.Listeners) == 0 {
 		for i := range c.config.Listeners {
@@ -52,19 +52,19 @@ func (c *compiler) api(a *gate.API) *api {
 	if a.Auth.JWT != nil {
 		status.Providers = a.Auth.JWT.Providers
 	}
-	if compiled.broken {
+	if made.broken {
 		status.State = "quarantined"
 	}
 	c.snapshot.status = append(c.snapshot.status, status)
 
 	base := route{
-		api: compiled, metrics: c.options.Metrics.API(a.Name), bare: a.Answers == gate.AnswersBare, named: a.Realm,
+		api: made, metrics: c.options.Metrics.API(a.Name), bare: a.Answers == gate.AnswersBare, named: a.Realm,
 		timeout: a.Timeout, maxBody: int64(a.MaxBodyBytes),
 	}
 	if base.named == "" {
 		base.named = a.Name
 	}
-	if !compiled.broken {
+	if !made.broken {
 		upstream := c.upstreams[a.Upstream]
 		if upstream == nil {
 			return nil // Check has reported it
@@ -73,7 +73,7 @@ func (c *compiler) api(a *gate.API) *api {
 	}
 	protected, public := base, base
 	var verifier *jwt.Verifier
-	if a.Auth.JWT != nil && !compiled.broken {
+	if a.Auth.JWT != nil && !made.broken {
 		verifier = c.verifier(a)
 		if verifier == nil {
 			return nil
@@ -81,13 +81,13 @@ func (c *compiler) api(a *gate.API) *api {
 	}
 	steps, problems := c.steps(a, verifier)
 	c.problems = append(c.problems, problems...)
-	protected.steps, public.steps = steps.protected, steps.public
-	compiled.protected, compiled.public = &protected, &public
+	protected.steps, public.steps = compiled(steps.protected), compiled(steps.public)
+	made.protected, made.public = &protected, &public
 	for i := range a.Public {
 		p, _ := compilePublic(a, i)
-		compiled.open = append(compiled.open, p)
+		made.open = append(made.open, p)
 	}
-	return compiled
+	return made
 }
 
 // verifier joins the providers of an API.

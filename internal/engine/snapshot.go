@@ -23,6 +23,7 @@ type Snapshot struct {
 	sources    []*keys.Source
 	upstreams  []*proxy.Upstream
 	tokens     *jwt.Cache   // nil if no token is remembered
+	requests   sync.Pool    // of *match.Request: rules are calls through pointers, so a request of the stack would not stay there
 	references atomic.Int64 // 1 for being in force (or about to be), and 1 for each request
 	once       sync.Once
 }
@@ -53,13 +54,29 @@ type api struct {
 // route is a flat list of steps and the upstream behind them.
 type route struct {
 	api      *api
-	steps    []gate.Step
+	steps    []step
 	upstream gate.Forwarder
 	metrics  *observe.APIMetrics
 	bare     bool
 	named    string // realm
 	timeout  time.Duration
 	maxBody  int64
+}
+
+// step is a gate.Step, and itself again if it has something to do with responses too.
+type step struct {
+	gate.Step
+	responder gate.Responder
+}
+
+// compiled resolves what steps are, so that requests do not have to ask.
+func compiled(list []gate.Step) []step {
+	steps := make([]step, len(list))
+	for i, s := range list {
+		steps[i].Step = s
+		steps[i].responder, _ = s.(gate.Responder)
+	}
+	return steps
 }
 
 func (s *Snapshot) release() {
@@ -153,9 +170,14 @@ func (s *Snapshot) lookup(x *gate.Exchange, path string) *route {
 	if table == nil {
 		return nil // the listener is being closed
 	}
-	found, _, ok := table.Lookup(&match.Request{
-		Method: x.Method, Host: x.RoutingHost, Path: path, Query: x.OutQuery, Header: x.In, Client: x.Peer.Addr(),
-	})
+	r, _ := s.requests.Get().(*match.Request)
+	if r == nil {
+		r = new(match.Request)
+	}
+	*r = match.Request{Method: x.Method, Host: x.RoutingHost, Path: path, Query: x.OutQuery, Header: x.In, Client: x.Peer.Addr()}
+	found, _, ok := table.Lookup(r)
+	*r = match.Request{}
+	s.requests.Put(r)
 	if !ok {
 		return nil
 	}
@@ -178,11 +200,11 @@ func (r *route) run(x *gate.Exchange) error {
 	if err := r.limitBody(x); err != nil {
 		return err
 	}
-	for _, step := range r.steps {
-		if responder, ok := step.(gate.Responder); ok {
+	for i := range r.steps {
+		if responder := r.steps[i].responder; responder != nil {
 			x.Observe(responder)
 		}
-		if err := step.Handle(x); err != nil {
+		if err := r.steps[i].Handle(x); err != nil {
 			return err
 		}
 	}

@@ -1,9 +1,8 @@
 package observe
 
 import (
-	"context"
+	"bytes"
 	"io"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,30 +10,37 @@ import (
 	"github.com/jotgate/jotgate/internal/gate"
 )
 
-// accessBacklog is how many access lines may wait for a slow writer before lines are dropped: a request never waits for its log line.
-const accessBacklog = 4096
+const (
+	// accessBacklog is how many bytes of access lines may wait for a slow writer before lines are dropped: a request never waits for its line.
+	accessBacklog = 4 << 20
+	// accessPause is the time between two writes, and fullBatch what ends it early: under load lines are written many at once, at rest each at once.
+	accessPause = 10 * time.Millisecond
+	fullBatch   = 256 << 10
+	// keptLine and keptBatch bound the memory that is kept for the next line and the next batch.
+	keptLine, keptBatch = 16 << 10, 1 << 20
+)
 
-// flushWait is how long Close waits while the writer takes nothing: what reads the lines may hang, and that must not keep the process from ending.
-const flushWait = 2 * time.Second
-
-// AccessLog writes one JSON line for each finished exchange. Lines hold paths but never queries, for tokens may be in them.
+// AccessLog writes one JSON line for each finished exchange. Lines hold paths but never queries, for tokens may be in them. It is safe for concurrent use.
 type AccessLog struct {
-	log     *slog.Logger
-	lines   chan []byte
-	free    sync.Pool
-	dropped atomic.Uint64
-	written atomic.Uint64 // lines that the writer took or refused
 	enabled atomic.Bool
 	subject atomic.Bool
-	done    chan struct{}
-	once    sync.Once
-	quit    chan struct{}
+	dropped atomic.Uint64
+	scratch sync.Pool // of *[]byte
+
+	mu      sync.Mutex
+	pending []byte // whole lines
+	closed  bool
+
+	wake chan struct{} // holds one when lines wait
+	full chan struct{} // holds one when they should not wait any longer
+	quit chan struct{}
+	done chan struct{}
+	once sync.Once
 }
 
 // NewAccessLog starts a writer to w. Close ends it.
 func NewAccessLog(w io.Writer) *AccessLog {
-	a := &AccessLog{lines: make(chan []byte, accessBacklog), done: make(chan struct{}), quit: make(chan struct{})}
-	a.log = NewLogger(lineQueue{a}, slog.LevelInfo)
+	a := &AccessLog{wake: make(chan struct{}, 1), full: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
 	go a.write(w)
 	return a
 }
@@ -45,115 +51,95 @@ func (a *AccessLog) Configure(c gate.Log) {
 	a.subject.Store(c.AccessSubject)
 }
 
-// Dropped is how many lines were lost because the writer was too slow.
+// Dropped is how many lines were lost because the writer was too slow or failed.
 func (a *AccessLog) Dropped() uint64 { return a.dropped.Load() }
 
-// Close writes the lines that wait and ends the writer. Lines recorded later are dropped. If the writer takes no line for two seconds, Close returns without it;
-// the goroutine then lasts as long as the write that hangs.
+// Close writes the lines that wait and ends the writer. Lines recorded later are dropped.
 func (a *AccessLog) Close() {
 	a.once.Do(func() { close(a.quit) })
-	progress := a.written.Load()
-	for {
-		timer := time.NewTimer(flushWait)
-		select {
-		case <-a.done:
-			timer.Stop()
-			return
-		case <-timer.C:
-		}
-		now := a.written.Load()
-		if now == progress {
-			return
-		}
-		progress = now
-	}
+	<-a.done
 }
 
-// Record writes the line of x, which took d.
+// Record writes the line of x, which took d. It keeps nothing of x and does not block or, as a rule, allocate.
 func (a *AccessLog) Record(x *gate.Exchange, d time.Duration) {
 	if !a.enabled.Load() {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 20)
-	attrs = append(attrs,
-		slog.String("api", x.API),
-		slog.String("listener", x.Listener),
-		slog.String("client", x.Client.Addr().String()),
-		slog.String("method", x.Method),
-		slog.String("host", x.Host),
-		slog.String("path", pathOnly(x.Target)),
-		slog.Int("proto", x.Proto),
-		slog.Int("status", x.Status),
-		slog.Int64("sent", x.Sent),
-		slog.Int64("received", x.Received),
-		slog.Duration("duration_ns", d),
-	)
-	if x.Server != "" {
-		attrs = append(attrs, slog.String("server", x.Server), slog.Int("attempts", x.Attempts))
+	buffer, _ := a.scratch.Get().(*[]byte)
+	if buffer == nil {
+		buffer = new([]byte)
 	}
-	if id := x.Identity; id != nil {
-		attrs = append(attrs, slog.String("provider", id.Provider), slog.String("kid", id.KeyID))
-		if a.subject.Load() {
-			attrs = append(attrs, slog.String("subject", id.Subject))
-		}
+	line := appendAccess((*buffer)[:0], x, d, a.subject.Load())
+	if !a.queue(line) {
+		a.dropped.Add(1)
 	}
-	if x.Denial != nil {
-		attrs = append(attrs, slog.String("reason", string(x.Denial.Reason)))
+	if cap(line) <= keptLine {
+		*buffer = line
+		a.scratch.Put(buffer)
 	}
-	a.log.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
 }
 
-// pathOnly cuts the query off.
-func pathOnly(target string) string {
-	for i := range len(target) {
-		if target[i] == '?' {
-			return target[:i]
-		}
+// queue hands a line to the writer, if there is room.
+func (a *AccessLog) queue(line []byte) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed || len(a.pending)+len(line) > accessBacklog {
+		return false
 	}
-	return target
+	if len(a.pending) == 0 {
+		notify(a.wake)
+	}
+	if len(a.pending) < fullBatch && len(a.pending)+len(line) >= fullBatch {
+		notify(a.full)
+	}
+	a.pending = append(a.pending, line...)
+	return true
 }
 
-// lineQueue hands whole lines to the writer goroutine; it never blocks.
-type lineQueue struct{ a *AccessLog }
-
-func (q lineQueue) Write(line []byte) (int, error) {
-	buf, _ := q.a.free.Get().(*[]byte)
-	if buf == nil {
-		buf = new([]byte)
-	}
-	*buf = append((*buf)[:0], line...)
+// notify fills a channel that has room for one.
+func notify(c chan<- struct{}) {
 	select {
-	case <-q.a.quit:
-		q.a.dropped.Add(1)
-	case q.a.lines <- *buf:
+	case c <- struct{}{}:
 	default:
-		q.a.dropped.Add(1)
 	}
-	return len(line), nil
+}
+
+// take returns the lines that wait, for which it leaves the memory of spare.
+func (a *AccessLog) take(spare []byte, last bool) []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	lines := a.pending
+	a.pending, a.closed = spare[:0], last
+	return lines
 }
 
 func (a *AccessLog) write(w io.Writer) {
 	defer close(a.done)
-	put := func(line []byte) {
-		if _, err := w.Write(line); err != nil {
-			a.dropped.Add(1)
+	var spare []byte
+	flush := func(last bool) {
+		lines := a.take(spare, last)
+		if n, err := w.Write(lines); err != nil && len(lines) > 0 {
+			a.dropped.Add(uint64(bytes.Count(lines[min(max(n, 0), len(lines)):], []byte{'\n'})))
 		}
-		a.written.Add(1)
-		a.free.Put(&line)
+		if spare = lines; cap(spare) > keptBatch {
+			spare = nil
+		}
 	}
+	pause := time.NewTimer(accessPause)
+	defer pause.Stop()
 	for {
 		select {
-		case line := <-a.lines:
-			put(line)
+		case <-a.wake:
+			flush(false)
 		case <-a.quit:
-			for {
-				select {
-				case line := <-a.lines:
-					put(line)
-				default:
-					return
-				}
-			}
+			flush(true)
+			return
+		}
+		pause.Reset(accessPause)
+		select {
+		case <-pause.C:
+		case <-a.full:
+		case <-a.quit:
 		}
 	}
 }

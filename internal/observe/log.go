@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"regexp"
+	"strings"
 )
 
 // tokenLike is anything that looks like the beginning of a compact JWS or JWE: a base64url JSON object and a dot. It is the last line of defence, for texts
@@ -20,15 +21,26 @@ func NewLogger(w io.Writer, level slog.Leveler) *slog.Logger {
 func redact(_ []string, a slog.Attr) slog.Attr {
 	switch a.Value.Kind() {
 	case slog.KindString:
-		if s := a.Value.String(); tokenLike.MatchString(s) {
-			a.Value = slog.StringValue(tokenLike.ReplaceAllString(s, redacted))
+		if s := a.Value.String(); mayHoldToken(s) {
+			a.Value = slog.StringValue(hideTokens(s))
 		}
 	case slog.KindAny:
 		if err, ok := a.Value.Any().(error); ok {
-			a.Value = slog.StringValue(tokenLike.ReplaceAllString(err.Error(), redacted))
+			a.Value = slog.StringValue(hideTokens(err.Error()))
 		}
 	}
 	return a
+}
+
+// mayHoldToken spares most texts the expression.
+func mayHoldToken(s string) bool { return strings.Contains(s, "eyJ") }
+
+// hideTokens replaces everything in s that looks like a token.
+func hideTokens(s string) string {
+	if !mayHoldToken(s) {
+		return s
+	}
+	return tokenLike.ReplaceAllString(s, redacted)
 }
 
 // ParseLevel reads debug, info, warn or error.

@@ -76,26 +76,6 @@ func TestAccessLine(t *testing.T) {
 	}
 }
 
-// stuck is a writer that never returns until it is let go.
-type stuck struct{ release chan struct{} }
-
-func (s stuck) Write(p []byte) (int, error) { <-s.release; return len(p), nil }
-
-func TestAccessLogNeverBlocksAndCountsWhatIsLost(t *testing.T) {
-	w := stuck{make(chan struct{})}
-	access := observe.NewAccessLog(w)
-	access.Configure(gate.Log{Access: true})
-	const lines = 6000
-	for range lines {
-		access.Record(exchange(), time.Millisecond)
-	}
-	if got := access.Dropped(); got < lines-4200 || got >= lines {
-		t.Errorf("%d of %d lines dropped; about 4,100 fit the backlog", got, lines)
-	}
-	close(w.release)
-	access.Close()
-}
-
 func scrape(t *testing.T, m *observe.Metrics) string {
 	t.Helper()
 	answer := httptest.NewRecorder()

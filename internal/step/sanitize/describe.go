@@ -10,9 +10,9 @@ import (
 // describe writes the fields that tell the upstream where the request came from: Forwarded (RFC 7239) and its elder relatives. What a trusted proxy has
 // said is kept and continued; of what others have said nothing is left in x.Out by now.
 func describe(x *gate.Exchange) {
-	element, peer := forwardedElement(x)
+	hop := hopOf(x)
 	out := &x.Out
-	extend(out, "X-Forwarded-For", peer)
+	extend(out, "X-Forwarded-For", hop.PeerText)
 	if !out.Has("X-Forwarded-Proto") {
 		out.Add("X-Forwarded-Proto", x.Scheme)
 	}
@@ -22,12 +22,30 @@ func describe(x *gate.Exchange) {
 	if !out.Has("X-Forwarded-Port") {
 		out.Add("X-Forwarded-Port", port(x.Host, x.Scheme))
 	}
-	client := peer
-	if x.Client.Addr() != x.Peer.Addr() {
-		client = address(x.Client)
+	out.Set("X-Real-Ip", hop.ClientText)
+	extend(out, "Forwarded", hop.Element)
+}
+
+// maxHost bounds what a Hop keeps in memory; a domain name has at most 255 characters.
+const maxHost = 300
+
+// hopOf returns the texts about where x came from: those of the request before, if it came from the same place.
+func hopOf(x *gate.Exchange) *gate.Hop {
+	h := &x.Hop
+	if h.Element != "" && h.Peer == x.Peer.Addr() && h.Client == x.Client.Addr() && h.Host == x.Host && h.Scheme == x.Scheme {
+		return h
 	}
-	out.Set("X-Real-Ip", client)
-	extend(out, "Forwarded", element)
+	if len(x.Host) > maxHost {
+		h = new(gate.Hop)
+	}
+	h.Peer, h.Client = x.Peer.Addr(), x.Client.Addr()
+	h.Host, h.Scheme = strings.Clone(x.Host), strings.Clone(x.Scheme) // they may be views of a buffer that the server uses again
+	h.Element, h.PeerText = forwardedElement(x)
+	h.ClientText = h.PeerText
+	if h.Client != h.Peer {
+		h.ClientText = address(x.Client)
+	}
+	return h
 }
 
 // extend makes one line of those called name, with value at its end. A line with a quoted string that does not end would swallow what follows it; such a

@@ -1,0 +1,188 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/jotgate/jotgate/internal/dialect/native"
+	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/internal/keys"
+	"github.com/jotgate/jotgate/internal/observe"
+	"github.com/jotgate/jotgate/internal/proxy"
+	"github.com/jotgate/jotgate/jose"
+)
+
+// answering is the end of a request's way without a network: what is measured is everything before and after it.
+type answering struct {
+	body     []byte
+	requests int
+}
+
+func (a *answering) Forward(x *gate.Exchange) error {
+	a.requests++
+	x.Server, x.Attempts = "http://192.0.2.9:9000", 1
+	x.Reply.Add("Content-Type", "application/json")
+	x.Reply.Add("X-Up", "1")
+	if err := x.WriteHead(200, 2); err != nil {
+		return err
+	}
+	n, err := x.Writer.Write(a.body)
+	x.Sent += int64(n)
+	return err
+}
+
+// nobody is a client that takes everything.
+type nobody struct{ status int }
+
+func (n *nobody) Informational(int, gate.Header) error            { return nil }
+func (n *nobody) Head(status int, _ gate.Header, _ int64) error   { n.status = status; return nil }
+func (n *nobody) Write(p []byte) (int, error)                     { return len(p), nil }
+func (n *nobody) Flush() error                                    { return nil }
+func (n *nobody) Trailer(gate.Header) error                       { return nil }
+func (n *nobody) Upgrade(gate.Header) (io.ReadWriteCloser, error) { return nil, io.ErrClosedPipe }
+func (n *nobody) Abort()                                          {}
+
+const measured = `
+listeners: [{name: web, address: "127.0.0.1:0"}]
+providers:
+  - {name: idp, issuer: "https://id.example.com", secret: a secret of more than thirty-two bytes, audiences: [tickets], algorithms: [HS256]}
+upstreams: [{name: up, servers: [{url: "http://127.0.0.1:9"}]}]
+apis:
+  - name: tickets
+    match: Host(` + "`api.example.com`) && PathPrefix(`/tickets`)" + `
+    upstream: up
+    auth:
+      jwt:
+        providers: [idp]
+        from: [{header: Authorization}, {header: X-Token}, {cookie: token}, {query: jwt}]
+        scopes: [tickets:read]
+        claims: Equals(` + "`grp`, `admin`)" + `
+        forwardHeaders: {X-User: sub, X-Group: grp, X-Role: roles}
+        stripAuthorization: true
+    cors: {allowOrigins: ["https://app.example.com"], allowCredentials: true, exposeHeaders: [X-Up]}
+    public: [{path: /tickets/health}]
+`
+
+// bench is an engine whose upstream answers at once.
+type bench struct {
+	*Engine
+	access   *observe.AccessLog
+	upstream *answering
+	client   nobody
+	x        gate.Exchange
+	token    string
+}
+
+func newBench(tb testing.TB, log gate.Log) *bench {
+	tb.Helper()
+	logger := slog.New(slog.DiscardHandler)
+	b := &bench{access: observe.NewAccessLog(io.Discard), upstream: &answering{body: []byte("{}")}}
+	b.access.Configure(log)
+	options := Options{
+		Log: logger, Metrics: observe.NewMetrics("test"), Access: b.access,
+		Keys: keys.NewManager(keys.Options{Log: logger}), Proxy: proxy.NewManager(proxy.Options{Log: logger}),
+	}
+	b.Engine = New(options)
+	tb.Cleanup(func() {
+		b.Close()
+		options.Keys.Close()
+		options.Proxy.Close()
+		b.access.Close()
+	})
+	result := native.Load("test.yaml", []byte(measured), tb.TempDir(), nil)
+	if err := result.Problems.Err(); err != nil {
+		tb.Fatal(err)
+	}
+	snapshot, problems := b.Prepare(result.Config)
+	if snapshot == nil {
+		tb.Fatal(problems)
+	}
+	b.fill("GET")
+	found, err := snapshot.route(&b.x)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	found.upstream = b.upstream
+	b.Swap(snapshot)
+	key, err := jose.NewSecretSigningKey([]byte("a secret of more than thirty-two bytes"), jose.SecretOptions{Algorithm: jose.HS256})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	payload := fmt.Sprintf(`{"iss":"https://id.example.com","aud":"tickets","sub":"alice","grp":"admin","scope":"tickets:read","roles":["a","b"],"exp":%d}`,
+		time.Now().Add(time.Hour).Unix())
+	if b.token, err = key.Sign([]byte(payload), jose.SigningHeader{}); err != nil {
+		tb.Fatal(err)
+	}
+	b.token = "Bearer " + b.token
+	return b
+}
+
+// fill does what a server does with the exchange of a connection.
+func (b *bench) fill(method string) {
+	x := &b.x
+	x.Reset()
+	x.Context, x.Start, x.Listener, x.Writer, x.Body = context.Background(), time.Now(), "web", &b.client, http.NoBody
+	x.Method, x.Proto, x.Scheme, x.Host, x.Target = method, 11, "http", "api.example.com", "/tickets/4711?page=2&sort=name"
+	x.Peer = netip.MustParseAddrPort("192.0.2.1:4711")
+	x.Client = x.Peer
+	x.In.Add("User-Agent", "Mozilla/5.0 (X11; Linux x86_64)")
+	x.In.Add("Accept", "*/*")
+	x.In.Add("X-Role", "root")
+	x.In.Add("X-Data", "1") // of the length of a header that is set
+	x.In.Add("Origin", "https://app.example.com")
+	x.In.Add("Cookie", "lang=en; theme=dark")
+	x.In.Add("Connection", "keep-alive")
+	x.In.Add("Authorization", b.token)
+}
+
+func (b *bench) serve(tb testing.TB, method string, status int) {
+	b.fill(method)
+	b.Serve(&b.x)
+	if b.client.status != status {
+		tb.Fatalf("status %d, %v", b.client.status, b.x.Denial)
+	}
+}
+
+// TestHitAllocations: a request with a token seen before costs no memory, from the route to the access line.
+func TestHitAllocations(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		log  gate.Log
+	}{
+		{"no access log", gate.Log{}},
+		{"access log", gate.Log{Access: true}},
+		{"access log with subject", gate.Log{Access: true, AccessSubject: true}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t, tt.log)
+			if n := testing.AllocsPerRun(1000, func() { b.serve(t, "GET", 200) }); n != 0 {
+				t.Errorf("%v allocations", n)
+			}
+			if b.upstream.requests < 1000 || b.x.Out.Get("X-User") != "alice" || b.x.Out.Count("X-Role") != 2 || b.x.Out.Has("Authorization") {
+				t.Errorf("%d requests, the last one was %v", b.upstream.requests, b.x.Out)
+			}
+			if status := b.TokenCache(); status.Hits < 1000 || status.Misses != 1 {
+				t.Errorf("%+v", status)
+			}
+		})
+	}
+}
+
+// BenchmarkHit is all that the gateway does to a request with a token seen before, but for the network.
+func BenchmarkHit(bb *testing.B) {
+	for _, access := range []bool{false, true} {
+		bb.Run(fmt.Sprint("access=", access), func(bb *testing.B) {
+			b := newBench(bb, gate.Log{Access: access})
+			bb.ReportAllocs()
+			for bb.Loop() {
+				b.serve(bb, "GET", 200)
+			}
+		})
+	}
+}
