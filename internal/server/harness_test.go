@@ -159,7 +159,7 @@ func client(t *testing.T, protocol string, roots *x509.CertPool, change ...func(
 	p.SetHTTP1(protocol == "h1")
 	p.SetHTTP2(protocol == "h2")
 	p.SetUnencryptedHTTP2(protocol == "h2c")
-	tr := &http.Transport{Protocols: p, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "api.example.com"}, ExpectContinueTimeout: 10 * time.Second}
+	tr := &http.Transport{Protocols: p, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "api.example.com"}, ExpectContinueTimeout: 10 * time.Second, MaxIdleConnsPerHost: 16}
 	for _, f := range change {
 		f(tr)
 	}

@@ -28,7 +28,8 @@ func (s *socket) start(g *generation) {
 }
 
 // stop ends accepting, once the connections that wait already are taken, and then lets the current generation drain: clients that are told to leave
-// connect anew at once, and must find the address closed, not closing.
+// connect anew at once, and must find the address closed, not closing. A connection that the system completes in the instant between the last accept and the
+// close is still reset; only a load balancer that was told before (Shutdown.Delay) avoids that.
 func (s *socket) stop() {
 	if !s.stopped.Swap(true) {
 		_ = s.listener.SetDeadline(time.Now().Add(backlogDrain))
