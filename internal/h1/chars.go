@@ -48,31 +48,43 @@ func isToken[T string | []byte](s T) bool {
 	return len(s) > 0
 }
 
-// controls marks the control characters among eight bytes by their highest bit: those below 0x20 and 0x7f. No addition carries from one byte to the next, so that each mark is exact.
-func controls(x uint64) uint64 {
-	const each = 0x0101010101010101
-	low := x & (0x7f * each)
-	return ^((low+0x60*each)&^(low+each) | x) & (0x80 * each)
+// Eight bytes at a time: one of each.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x80 * ones
+)
+
+// visible sets the highest bit of each of eight bytes that is no control character, which are those below 0x20 and 0x7f. The other bits mean nothing. No addition carries from one byte to the next, so that the result
+// is exact.
+func visible(x uint64) uint64 {
+	low := x & (0x7f * ones)
+	return (low+0x60*ones)&^(low+ones) | x
 }
 
 // skipText returns the index of the first control character other than HTAB in b at or after i, or len(b).
 func skipText(b []byte, i int) int {
-	for i+8 <= len(b) {
-		m := controls(binary.LittleEndian.Uint64(b[i:]))
-		if m == 0 {
-			i += 8
-			continue
+	for {
+		for ; i+32 <= len(b); i += 32 {
+			w := b[i : i+32 : i+32]
+			if visible(binary.LittleEndian.Uint64(w))&visible(binary.LittleEndian.Uint64(w[8:]))&
+				visible(binary.LittleEndian.Uint64(w[16:]))&visible(binary.LittleEndian.Uint64(w[24:]))&highs != highs {
+				break
+			}
 		}
-		i += bits.TrailingZeros64(m) >> 3
-		if b[i] != '\t' {
+		for ; i+8 <= len(b); i += 8 {
+			if m := ^visible(binary.LittleEndian.Uint64(b[i:])) & highs; m != 0 {
+				i += bits.TrailingZeros64(m) >> 3
+				break
+			}
+		}
+		for i < len(b) && b[i] >= ' ' && b[i] != 0x7f { // at most seven
+			i++
+		}
+		if i == len(b) || b[i] != '\t' {
 			return i
 		}
 		i++
 	}
-	for i < len(b) && (b[i] >= ' ' && b[i] != 0x7f || b[i] == '\t') {
-		i++
-	}
-	return i
 }
 
 // isText reports whether s has no control character other than HTAB.

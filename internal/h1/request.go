@@ -82,11 +82,14 @@ func (r *Request) startLine(b []byte, limits Limits) error {
 	}
 	r.Method = method(b[start:i])
 	i++
-	end, err := r.target(b, i)
+	end, err := target(b, i)
 	if err != nil {
 		return err
 	}
-	return r.version(b, end+1, limits)
+	if err := r.version(b, end+1, limits); err != nil {
+		return err
+	}
+	return r.form(b[i:end])
 }
 
 // version parses HTTP-version and the end of the line.
@@ -115,8 +118,8 @@ func (r *Request) version(b []byte, i int, limits Limits) error {
 	return nil
 }
 
-// target scans the request-target at b[i:], which ends before a space, and takes it apart. It returns the index of that space.
-func (r *Request) target(b []byte, start int) (int, error) {
+// target scans the request-target at b[i:], which ends before a space, and returns the index of that space.
+func target(b []byte, start int) (int, error) {
 	i := start
 	query := false // '%' is free in the query: nobody decodes it to find a resource
 	for ; i < len(b); i++ {
@@ -151,7 +154,7 @@ func (r *Request) target(b []byte, start int) (int, error) {
 	case b[i] != ' ':
 		return 0, ErrTarget
 	}
-	return i, r.form(b[start:i])
+	return i, nil
 }
 
 // form tells the forms of a request-target apart (RFC 9112 section 3.2). The authority form belongs to CONNECT, which has no place in a gateway.
