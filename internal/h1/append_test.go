@@ -1,6 +1,7 @@
 package h1_test
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -70,7 +71,7 @@ func TestAppendRequestHeadRefuses(t *testing.T) {
 		h := good
 		spoil(&h)
 		got, err := h1.AppendRequestHead([]byte("before"), h.method, h.target, h.host, gate.Header{h.field}, h.frame)
-		if err != h1.ErrUnsendable || string(got) != "before" {
+		if !errors.Is(err, h1.ErrUnsendable) || string(got) != "before" {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
@@ -115,14 +116,14 @@ func TestAppendResponseHead(t *testing.T) {
 	} {
 		got, err := h1.AppendResponseHead([]byte("before"), c.status, c.header, c.frame, date)
 		if c.want == "" {
-			if err != h1.ErrUnsendable || string(got) != "before" {
+			if !errors.Is(err, h1.ErrUnsendable) || string(got) != "before" {
 				t.Errorf("%s: %q, %v", name, got, err)
 			}
 		} else if string(got) != "before"+c.want || err != nil {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
-	if _, err := h1.AppendResponseHead(nil, 200, nil, sized, []byte("x\r\n")); err != h1.ErrUnsendable {
+	if _, err := h1.AppendResponseHead(nil, 200, nil, sized, []byte("x\r\n")); !errors.Is(err, h1.ErrUnsendable) {
 		t.Error("a date with CRLF was written")
 	}
 }
@@ -146,7 +147,7 @@ func TestAppendNeverSplits(t *testing.T) {
 			return
 		}
 		got := readRequest(h1.Limits{}, false, head)
-		if got.Err == h1.ErrExpect {
+		if errors.Is(got.Err, h1.ErrExpect) {
 			return
 		}
 		if got.Err != nil || got.Rest != "" {

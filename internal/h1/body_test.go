@@ -77,7 +77,7 @@ func TestChunked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			raw := []byte(chunkedPost + c.body)
 			whole := readRequest(h1.Limits{}, false, raw)
-			if whole.Body != c.want || whole.Err != c.err {
+			if whole.Body != c.want || !errors.Is(whole.Err, c.err) {
 				t.Errorf("%q, %v", whole.Body, whole.Err)
 			}
 			if diff := cmp.Diff(c.trailer, whole.Trailer); diff != "" {
@@ -95,35 +95,35 @@ func TestChunked(t *testing.T) {
 	}
 }
 
-var sameError = cmp.Comparer(func(a, b error) bool { return a == b })
+var sameError = cmp.Comparer(func(a, b error) bool { return errors.Is(a, b) })
 
 // A body that failed stays failed.
 func TestBodyErrorStays(t *testing.T) {
 	var b h1.Body
 	b.Reset(h1.Chunked, -1, h1.Limits{})
 	for range 3 {
-		if data, _, err := b.Next([]byte("x\r\n")); len(data) > 0 || err != h1.ErrChunkSize {
+		if data, _, err := b.Next([]byte("x\r\n")); len(data) > 0 || !errors.Is(err, h1.ErrChunkSize) {
 			t.Fatalf("%q, %v", data, err)
 		}
 	}
-	if _, _, err := b.Next(nil); err != h1.ErrChunkSize {
+	if _, _, err := b.Next(nil); !errors.Is(err, h1.ErrChunkSize) {
 		t.Fatal(err)
 	}
-	if b.Done() || b.Close() != h1.ErrTruncated || b.Trailer() != nil {
+	if b.Done() || !errors.Is(b.Close(), h1.ErrTruncated) || b.Trailer() != nil {
 		t.Error("a failed body is complete")
 	}
 }
 
 func TestBodyFramings(t *testing.T) {
 	var b h1.Body
-	if data, n, err := b.Next([]byte("abc")); len(data) != 0 || n != 0 || err != io.EOF || !b.Done() || b.Close() != nil {
+	if data, n, err := b.Next([]byte("abc")); len(data) != 0 || n != 0 || !errors.Is(err, io.EOF) || !b.Done() || b.Close() != nil {
 		t.Errorf("the zero body: %q, %d, %v", data, n, err)
 	}
 	b.Reset(h1.Sized, 5, h1.Limits{})
-	if data, n, err := b.Next([]byte("abc")); string(data) != "abc" || n != 3 || err != nil || b.Done() || b.Left() != 2 || b.Close() != h1.ErrTruncated {
+	if data, n, err := b.Next([]byte("abc")); string(data) != "abc" || n != 3 || err != nil || b.Done() || b.Left() != 2 || !errors.Is(b.Close(), h1.ErrTruncated) {
 		t.Errorf("%q, %d, %v", data, n, err)
 	}
-	if data, n, err := b.Next([]byte("defg")); string(data) != "de" || n != 2 || err != io.EOF || !b.Done() || b.Close() != nil {
+	if data, n, err := b.Next([]byte("defg")); string(data) != "de" || n != 2 || !errors.Is(err, io.EOF) || !b.Done() || b.Close() != nil {
 		t.Errorf("%q, %d, %v", data, n, err)
 	}
 	b.Reset(h1.Sized, 0, h1.Limits{})
@@ -142,10 +142,10 @@ func TestBodyFramings(t *testing.T) {
 	if data, n, err := b.Next([]byte("c\r\n0\r\n\r\nGET")); string(data) != "c" || n != 1 || err != nil {
 		t.Errorf("%q, %d, %v", data, n, err)
 	}
-	if data, n, err := b.Next([]byte("\r\n0\r\n\r\nGET")); len(data) != 0 || n != 7 || err != io.EOF || !b.Done() || b.Close() != nil {
+	if data, n, err := b.Next([]byte("\r\n0\r\n\r\nGET")); len(data) != 0 || n != 7 || !errors.Is(err, io.EOF) || !b.Done() || b.Close() != nil {
 		t.Errorf("%q, %d, %v", data, n, err)
 	}
-	if data, n, err := b.Next([]byte("GET")); len(data) != 0 || n != 0 || err != io.EOF {
+	if data, n, err := b.Next([]byte("GET")); len(data) != 0 || n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("after the end: %q, %d, %v", data, n, err)
 	}
 }
@@ -191,7 +191,7 @@ func TestChunksRoundTrip(t *testing.T) {
 
 func TestAppendChunkEndRefuses(t *testing.T) {
 	for _, f := range []gate.Field{{Name: "X", Value: "a\r\nb"}, {Name: "X", Value: "\x00"}, {Name: "X Y", Value: "a"}, {Name: "", Value: "a"}, {Name: "X:", Value: "a"}} {
-		if got, err := h1.AppendChunkEnd([]byte("data"), gate.Header{f}); err != h1.ErrUnsendable || string(got) != "data" {
+		if got, err := h1.AppendChunkEnd([]byte("data"), gate.Header{f}); !errors.Is(err, h1.ErrUnsendable) || string(got) != "data" {
 			t.Errorf("%q: %q, %v", f, got, err)
 		}
 	}
@@ -208,7 +208,7 @@ func TestLargeTrailerIsNotKept(t *testing.T) {
 			value[i] = byte('a' + rand.IntN(26))
 		}
 		wire := slices.Concat([]byte("0\r\nX: "), value, []byte("\r\n\r\n"))
-		if _, n, err := b.Next(wire); n != len(wire) || err != io.EOF || b.Trailer().Get("X") != string(value) {
+		if _, n, err := b.Next(wire); n != len(wire) || !errors.Is(err, io.EOF) || b.Trailer().Get("X") != string(value) {
 			t.Fatal(n, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package h1_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -222,7 +223,7 @@ func TestParseRequestRefuses(t *testing.T) {
 		"chunk size missing":            {post + "Transfer-Encoding: chunked\r\n\r\n\r\n", h1.ErrChunkSize},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := readRequest(h1.Limits{}, false, []byte(c.raw)); got.Err != c.want {
+			if got := readRequest(h1.Limits{}, false, []byte(c.raw)); !errors.Is(got.Err, c.want) {
 				t.Errorf("%v, want %v", got.Err, c.want)
 			}
 		})
@@ -239,7 +240,7 @@ func TestHTTP10(t *testing.T) {
 		"POST / HTTP/1.0\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n": h1.ErrCodingHTTP10,
 		"GET / HTTP/1.0\r\n\r\n": h1.ErrHostMissing,
 	} {
-		if got := readRequest(limits, false, []byte(raw)); got.Err != want {
+		if got := readRequest(limits, false, []byte(raw)); !errors.Is(got.Err, want) {
 			t.Errorf("%q: %v", raw, got.Err)
 		}
 	}
@@ -253,7 +254,7 @@ func TestHost(t *testing.T) {
 		"[1.2.3.4]": false, "[::1%eth0]": false, "[::1]80": false, "::1": false, ":80": false, "a#": false, "a?": false, "*": false, "a%2eb": false, "\xc3\xa4": false, long + "a": false,
 	} {
 		got := readRequest(h1.Limits{}, false, []byte(get+"Host: "+host+"\r\n\r\n"))
-		if (got.Err == nil) != want || want && got.Host != host || !want && got.Err != h1.ErrHost {
+		if (got.Err == nil) != want || want && got.Host != host || !want && !errors.Is(got.Err, h1.ErrHost) {
 			t.Errorf("%q: %q, %v", host, got.Host, got.Err)
 		}
 	}
@@ -269,7 +270,7 @@ func TestLimitsAreExact(t *testing.T) {
 		{Fields: 2}:          h1.ErrTooManyFields,
 	} {
 		for pieces := range cuts(raw) {
-			if got := readRequest(limits, false, pieces...); got.Err != want {
+			if got := readRequest(limits, false, pieces...); !errors.Is(got.Err, want) {
 				t.Fatalf("%+v: %v, want %v", limits, got.Err, want)
 			}
 		}
@@ -284,7 +285,7 @@ func TestLimitsAreExact(t *testing.T) {
 func TestParseRequestStartsAfresh(t *testing.T) {
 	var r h1.Request
 	buf := []byte(get + "Host: evil\r\nX: 1\r\n")
-	if _, err := h1.ParseRequest(buf, &r, h1.Limits{}); err != h1.ErrIncomplete {
+	if _, err := h1.ParseRequest(buf, &r, h1.Limits{}); !errors.Is(err, h1.ErrIncomplete) {
 		t.Fatal(err)
 	}
 	copy(buf, get+"Host: good\r\nY: 2\r\n")
@@ -316,7 +317,7 @@ func TestParseAllocatesNothing(t *testing.T) {
 		_, err = h1.AppendRequestHead(out, r.Method, r.Target, r.Host, r.Header, h1.Frame{Framing: h1.Chunked})
 		note(err)
 		_, err = h1.ParseRequest(call[:500], &r, h1.Limits{})
-		if err != h1.ErrIncomplete {
+		if !errors.Is(err, h1.ErrIncomplete) {
 			failure = err
 		}
 		_, err = r.Resume(call, h1.Limits{})

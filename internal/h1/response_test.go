@@ -1,6 +1,7 @@
 package h1_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -101,7 +102,7 @@ func TestParseResponseRefuses(t *testing.T) {
 		"a chunk size with space": {ok + "Transfer-Encoding: chunked\r\n\r\n2 \r\nab\r\n0\r\n\r\n", h1.ErrChunkSize},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := readResponse("GET", h1.Limits{}, []byte(c.raw)); got.Err != c.want {
+			if got := readResponse("GET", h1.Limits{}, []byte(c.raw)); !errors.Is(got.Err, c.want) {
 				t.Errorf("%v, want %v", got.Err, c.want)
 			}
 		})
