@@ -31,7 +31,8 @@ The admin address serves them at ` + "`/metrics`" + `, in the formats of Prometh
 `
 
 const metricsFoot = `
-The label ` + "`api`" + ` is empty for requests that belong to no API, ` + "`reason`" + ` is ` + "`passed`" + ` for requests that were forwarded. Every API has a series for each reason from the start, so that a rate is right from the first refusal on.
+The label ` + "`api`" + ` is empty for requests that belong to no API, ` + "`reason`" + ` is ` + "`passed`" + ` for requests that were forwarded. A series begins to exist with the first
+request that it counts, so that thousands of APIs do not make thousands of series for nothing.
 
 Besides, there are the usual metrics of Go programs and of processes (` + "`go_...`, `process_...`, `promhttp_...`" + `).
 `
@@ -56,7 +57,14 @@ apis: [{name: all, match: PathPrefix(` + "`/`" + `), upstream: up, auth: {jwt: {
 `
 	gateway := serve(t, config, text, io.Discard)
 	defer gateway.Stop(context.Background())
-	return parseMetrics(get(t, "http://"+gateway.AdminAddr().String()+"/metrics"))
+	get(t, "http://"+gateway.Addrs()["web"].String()+"/") // APIs have series once they have had requests
+	for begin := time.Now(); time.Since(begin) < patience; time.Sleep(10 * time.Millisecond) {
+		if text := get(t, "http://"+gateway.AdminAddr().String()+"/metrics"); strings.Contains(text, `jotgate_requests_total{api="all"`) {
+			return parseMetrics(text)
+		}
+	}
+	t.Fatal("the request is not counted")
+	return nil
 }
 
 // serve runs a gateway with a configuration file; the caller stops it.

@@ -19,7 +19,7 @@ const namespace = "jotgate"
 // reasonPassed is the reason label of requests that were forwarded.
 const reasonPassed = "passed"
 
-// Metrics are the gateway's counters. Request handles are resolved when a configuration is compiled, so that a request only adds to numbers.
+// Metrics are the gateway's counters. The handles of APIs are resolved when a configuration is compiled.
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
@@ -32,6 +32,8 @@ type Metrics struct {
 	generation     prometheus.Gauge
 	configurations *prometheus.GaugeVec
 
+	reasons map[gate.Reason]int // their places in counters
+
 	mu   sync.Mutex
 	apis map[string]*APIMetrics
 }
@@ -41,6 +43,7 @@ func NewMetrics(version string) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		apis:     make(map[string]*APIMetrics),
+		reasons:  make(map[gate.Reason]int),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "requests_total",
 			Help: "Finished requests by API, status code and reason (passed, or the code of the check that refused).",
@@ -68,6 +71,9 @@ func NewMetrics(version string) *Metrics {
 		configurations: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "config_info", Help: "1 for the hash of the configuration in use.",
 		}, []string{"hash"}),
+	}
+	for i, r := range gate.Reasons() {
+		m.reasons[r] = i
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "1 for the version that runs.",
@@ -99,13 +105,32 @@ func (m *Metrics) ReloadFailed() {
 	m.reloadOK.Set(0)
 }
 
-// APIMetrics are the resolved counters of one API.
+// APIMetrics are the counters of one API. A series begins to exist with the first request that it counts: an API has dozens of them, and there may be thousands of APIs.
+// After that, a request only adds to numbers.
 type APIMetrics struct {
 	parent  *Metrics
 	name    string
-	seconds prometheus.Observer
-	passed  [1000]atomic.Pointer[prometheus.Counter] // by status, resolved when first seen
-	refused map[gate.Reason]prometheus.Counter
+	seconds atomic.Pointer[prometheus.Observer]
+	passed  [10]atomic.Pointer[counters] // by the hundreds of the status, and then by the rest of it
+	refused atomic.Pointer[counters]     // by the reason's place in parent.reasons
+}
+
+// counters are made when they are first needed, all of them and then each.
+type counters [100]atomic.Pointer[prometheus.Counter]
+
+// at returns the counter i of the counters at p, which first makes if need be.
+func at(p *atomic.Pointer[counters], i int, first func() prometheus.Counter) prometheus.Counter {
+	all := p.Load()
+	if all == nil {
+		p.CompareAndSwap(nil, new(counters))
+		all = p.Load()
+	}
+	if c := all[i].Load(); c != nil {
+		return *c
+	}
+	c := first() // the same one for everybody who asks
+	all[i].Store(&c)
+	return c
 }
 
 // API returns the counters of the API called name; "" is for requests that match none.
@@ -115,10 +140,7 @@ func (m *Metrics) API(name string) *APIMetrics {
 	if a := m.apis[name]; a != nil {
 		return a
 	}
-	a := &APIMetrics{parent: m, name: name, seconds: m.seconds.WithLabelValues(name), refused: make(map[gate.Reason]prometheus.Counter)}
-	for _, r := range gate.Reasons() {
-		a.refused[r] = m.requests.WithLabelValues(name, strconv.Itoa(r.Kind().Status()), string(r))
-	}
+	a := &APIMetrics{parent: m, name: name}
 	m.apis[name] = a
 	return a
 }
@@ -129,20 +151,31 @@ func (a *APIMetrics) Begin() { a.parent.inFlight.Inc() }
 // Record counts the finished exchange x, which took d.
 func (a *APIMetrics) Record(x *gate.Exchange, d time.Duration) {
 	a.parent.inFlight.Dec()
-	a.seconds.Observe(d.Seconds())
+	a.observe(d)
 	if x.Denial != nil {
-		a.refused[x.Denial.Reason].Inc()
+		i, known := a.parent.reasons[x.Denial.Reason]
+		if !known {
+			return
+		}
+		at(&a.refused, i, func() prometheus.Counter {
+			return a.parent.requests.WithLabelValues(a.name, strconv.Itoa(x.Denial.Reason.Kind().Status()), string(x.Denial.Reason))
+		}).Inc()
 		return
 	}
-	if x.Status < 0 || x.Status >= len(a.passed) {
+	if x.Status < 0 || x.Status >= len(a.passed)*len(counters{}) {
 		return
 	}
-	slot := &a.passed[x.Status]
-	counter := slot.Load()
-	if counter == nil {
-		c := a.parent.requests.WithLabelValues(a.name, strconv.Itoa(x.Status), reasonPassed)
-		counter = &c
-		slot.Store(counter)
+	at(&a.passed[x.Status/len(counters{})], x.Status%len(counters{}), func() prometheus.Counter {
+		return a.parent.requests.WithLabelValues(a.name, strconv.Itoa(x.Status), reasonPassed)
+	}).Inc()
+}
+
+func (a *APIMetrics) observe(d time.Duration) {
+	seconds := a.seconds.Load()
+	if seconds == nil {
+		o := a.parent.seconds.WithLabelValues(a.name) // the same one for everybody who asks
+		seconds = &o
+		a.seconds.Store(seconds)
 	}
-	(*counter).Inc()
+	(*seconds).Observe(d.Seconds())
 }

@@ -128,7 +128,6 @@ func TestMetrics(t *testing.T) {
 	for _, want := range []string{
 		`jotgate_requests_total{api="tickets",code="200",reason="passed"} 1`,
 		`jotgate_requests_total{api="tickets",code="401",reason="token_expired"} 1`,
-		`jotgate_requests_total{api="tickets",code="403",reason="claims_refused"} 0`,
 		`jotgate_request_duration_seconds_count{api="tickets"} 2`,
 		`jotgate_requests_in_flight 1`,
 		`jotgate_config_reloads_total{result="success"} 2`,
