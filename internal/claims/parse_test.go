@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -379,6 +380,35 @@ func TestParseAllocations(t *testing.T) {
 	// The parser, the copy of the text, the nodes, the set, the resolved escapes.
 	if allocations > 5 {
 		t.Errorf("Parse allocates %v times", allocations)
+	}
+}
+
+// TestSize: what a set says that it takes is what it takes.
+func TestSize(t *testing.T) {
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	for name, payload := range map[string]string{
+		"usual": typicalPayload, "empty": `{}`, "numbers": `{"a":[` + strings.Repeat("1,", 500) + `1]}`, "escapes": `{"a":"` + strings.Repeat(`\u0041`, 500) + `"}`,
+	} {
+		sets := make([]*claims.Set, 1000)
+		before, said := heap(), int64(0)
+		for i := range sets {
+			set, err := claims.Parse([]byte(payload), claims.Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sets[i] = set
+			said += int64(set.Size())
+		}
+		const fixed = 1000 * 64 // the set itself, and what the allocator rounds up
+		if grown := heap() - before; said+fixed < grown*9/10 || said > grown*11/10+fixed {
+			t.Errorf("%s: the heap has grown by %d, the sets say %d", name, grown, said)
+		}
+		runtime.KeepAlive(sets)
 	}
 }
 

@@ -167,3 +167,68 @@ func TestProblemsErr(t *testing.T) {
 		t.Errorf("Err = %q, want %q", got, want)
 	}
 }
+
+func TestSameFolded(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want bool
+	}{
+		{"X-Auth-User", "x_AUTH.user", true},
+		{"a_b", "A.B", true},
+		{"", "", true},
+		{"X-User", "X-Users", false},
+		{"X-User", "XxUser", false},
+		{"@", "`", false}, // differ by the bit that letters of both cases differ by
+		{"[", "{", false},
+	} {
+		if got := gate.SameFolded(test.a, test.b); got != test.want {
+			t.Errorf("SameFolded(%q, %q) = %v", test.a, test.b, got)
+		}
+		if fold := gate.FoldName(test.a) == gate.FoldName(test.b); fold != test.want {
+			t.Errorf("FoldName says %v of %q and %q", fold, test.a, test.b)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { gate.SameFolded("X-Auth-User", "x_auth_user") }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestExchangeReset: what is used again is memory, never a request; only the place that requests come from is known on.
+func TestExchangeReset(t *testing.T) {
+	x := &gate.Exchange{Method: "GET", Identity: &gate.Identity{}, ClaimFields: gate.Header{{"X-User", "alice"}}, Hop: gate.Hop{Host: "a", Element: "b"}}
+	x.In.Add("A", "1")
+	x.Out.Add("B", "2")
+	x.Reply.Add("C", "3")
+	x.Observe(responder(func(*gate.Exchange) { t.Error("a responder of the request before was asked") }))
+	in, out := &x.In[:1][0], &x.Out[:1][0]
+	x.Reset()
+	if x.Method != "" || x.Identity != nil || x.ClaimFields != nil || len(x.In)+len(x.Out)+len(x.Reply) != 0 || *in != (gate.Field{}) || *out != (gate.Field{}) {
+		t.Errorf("%+v", x)
+	}
+	if x.Hop != (gate.Hop{Host: "a", Element: "b"}) {
+		t.Errorf("%+v", x.Hop)
+	}
+	x.Writer = discard{}
+	if n := testing.AllocsPerRun(100, func() {
+		x.In.Add("A", "1")
+		x.Out.Add("B", "2")
+		x.Reply.Add("C", "3")
+		writer := x.Writer
+		x.Reset()
+		x.Writer = writer
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if err := x.WriteHead(200, 0); err != nil {
+		t.Error(err)
+	}
+}
+
+type responder func(*gate.Exchange)
+
+func (r responder) Respond(x *gate.Exchange) { r(x) }
+
+// discard is a client that hears only heads.
+type discard struct{ gate.Writer }
+
+func (discard) Head(int, gate.Header, int64) error { return nil }
