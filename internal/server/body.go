@@ -40,7 +40,8 @@ type body struct {
 	closed  bool
 	started bool // a Read happened
 	read    int64
-	err     error // how it ended: io.EOF, or a denial
+	renewed time.Time // when renew last set the time limit of the Read under way
+	err     error     // how it ended: io.EOF, or a denial
 }
 
 // deadliner is what both response writers of net/http can do.
@@ -79,7 +80,7 @@ func (s *session) attach(rw http.ResponseWriter, r *http.Request) *body {
 	return b
 }
 
-// Read reads. The time limit of the listener starts anew with each call.
+// Read reads. The time limit of the listener starts anew with each call, and whenever a part of the response was sent.
 func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -97,7 +98,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.limit > 0 {
 		p = p[:min(int64(len(p)), b.limit-b.read+1)] // one more than allowed shows that there is more
 	}
-	b.reading, b.started = true, true
+	b.reading, b.started, b.renewed = true, true, time.Time{}
 	if b.stall > 0 {
 		_ = b.rw.SetReadDeadline(time.Now().Add(b.stall)) // before interrupt can set another
 	}
@@ -153,6 +154,22 @@ func (b *body) Close() error {
 	b.closed = true
 	b.interrupt()
 	return nil
+}
+
+// renew starts the time limit of a Read under way anew, because the response moves: in an exchange that goes both ways, such as a gRPC stream, the client may well
+// listen for long before it says more. It is not done for every piece: the limit is longer by an eighth instead.
+func (b *body) renew() {
+	if b.stall <= 0 {
+		return
+	}
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.reading || b.closed || now.Sub(b.renewed) < b.stall/8 {
+		return
+	}
+	b.renewed = now
+	_ = b.rw.SetReadDeadline(now.Add(b.stall + b.stall/8))
 }
 
 // interrupt wakes a Read. b.mu is held.

@@ -174,6 +174,9 @@ func (w *writer) Write(p []byte) (int, error) {
 		n, err := w.rw.Write(piece)
 		total += n
 		p = p[n:]
+		if n > 0 && w.body != nil {
+			w.body.renew()
+		}
 		if err != nil || len(p) == 0 {
 			return total, err
 		}
