@@ -80,8 +80,15 @@ func (h *Header) Del(name string) {
 
 // DelFunc removes every line whose name drop reports true for.
 func (h *Header) DelFunc(drop func(name string) bool) {
-	kept := (*h)[:0]
-	for _, f := range *h {
+	first := 0 // most often there is nothing to remove, and nothing to move then
+	for first < len(*h) && !drop((*h)[first].Name) {
+		first++
+	}
+	if first == len(*h) {
+		return
+	}
+	kept := (*h)[:first]
+	for _, f := range (*h)[first+1:] {
 		if !drop(f.Name) {
 			kept = append(kept, f)
 		}

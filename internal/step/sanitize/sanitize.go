@@ -227,12 +227,31 @@ func validName(name string) bool {
 
 // validValue reports whether value is a field value (RFC 9110 section 5.5): no control characters but tabs, no space around.
 func validValue(value string) bool {
-	for i := range len(value) {
-		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
+	i := 0
+	for ; i+8 <= len(value); i += 8 {
+		if mayHoldControl(value[i:i+8]) && holdsControl(value[i:i+8]) {
 			return false
 		}
 	}
-	return value == "" || !blank(value[0]) && !blank(value[len(value)-1])
+	return !holdsControl(value[i:]) && (value == "" || !blank(value[0]) && !blank(value[len(value)-1]))
+}
+
+func holdsControl(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+// mayHoldControl reports whether one of eight bytes is below ' ', which a tab is too, or DEL. All eight are looked at at once, for tokens are long: subtracting
+// ' ' from a byte below it, or one from what a DEL becomes, borrows into its highest bit.
+func mayHoldControl(s string) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	v := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	del := v ^ 0x7f*ones
+	return ((v-' '*ones)&^v|(del-ones)&^del)&high != 0
 }
 
 func blank(c byte) bool { return c == ' ' || c == '\t' }
