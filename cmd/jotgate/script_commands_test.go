@@ -33,6 +33,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"exits": exits, "serving": serving, "await": await, "signal": signalCommand, "replace": replaceCommand,
 		"request": requestCommand, "socket": socketCommand, "events": eventsCommand,
 		"upstream": upstreamCommand, "begin": beginCommand, "release": releaseCommand, "answer": answerCommand, "certificate": certificateCommand,
+		"provider": providerCommand,
 	}
 }
 

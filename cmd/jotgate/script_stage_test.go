@@ -27,6 +27,7 @@ type stageKey struct{}
 // stage is what a script has around the gateway: servers to forward to, and requests that are under way.
 type stage struct {
 	upstreams map[string]*upstream
+	providers map[string]*provider
 	released  chan struct{} // closed when the requests that are held may go on
 	arrived   chan struct{} // has a value for each request that is held
 	answers   chan string   // has the answer of each request that was begun
@@ -35,7 +36,7 @@ type stage struct {
 
 func newStage() *stage {
 	return &stage{
-		upstreams: make(map[string]*upstream), released: make(chan struct{}),
+		upstreams: make(map[string]*upstream), providers: make(map[string]*provider), released: make(chan struct{}),
 		arrived: make(chan struct{}, 10), answers: make(chan string, 10),
 	}
 }
