@@ -63,7 +63,7 @@ func newAttempt(u *Upstream, s *server, x *gate.Exchange) *attempt {
 	a := &attempt{u: u, s: s, x: x, transport: s.transport}
 	a.ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(x.Context))
 	a.unwatch = context.AfterFunc(x.Context, a.exchangeEnded)
-	a.patience = newPatience(u.config.ResponseTimeout, a.cancel)
+	a.patience = newPatience(u.config.ResponseTimeout, a.cancel, errNoHead)
 	if x.Upgrade != "" && x.Length == 0 && s.upgrades != nil && tunnelable(x.Upgrade) {
 		a.upgrade, a.transport = x.Upgrade, s.upgrades
 	}
@@ -339,18 +339,19 @@ func contextReason(x *gate.Exchange) gate.Reason {
 	return gate.ReasonClientGone
 }
 
-// patience cancels an attempt whose server keeps it waiting for the head of its response. It starts with the connection, starts anew with each part of the request's body, and is suspended while
-// the client is waited for.
+// patience cancels an attempt whose server keeps it waiting: for the head of its response, and then for each part of the body. It starts anew with each part of the request's body, and is
+// suspended while the client is waited for.
 type patience struct {
 	limit time.Duration
 
-	mu    sync.Mutex
-	timer *time.Timer
-	over  bool
+	mu      sync.Mutex
+	timer   *time.Timer
+	waiting bool
+	over    bool
 }
 
-func newPatience(limit time.Duration, cancel context.CancelCauseFunc) *patience {
-	p := &patience{limit: limit, timer: time.AfterFunc(limit, func() { cancel(errNoHead) })}
+func newPatience(limit time.Duration, cancel context.CancelCauseFunc, cause error) *patience {
+	p := &patience{limit: limit, timer: time.AfterFunc(limit, func() { cancel(cause) })}
 	p.timer.Stop()
 	return p
 }
@@ -359,6 +360,16 @@ func (p *patience) wait() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.over {
+		p.waiting = true
+		p.timer.Reset(p.limit)
+	}
+}
+
+// again starts the time of a wait under way anew.
+func (p *patience) again() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting && !p.over {
 		p.timer.Reset(p.limit)
 	}
 }
@@ -367,6 +378,7 @@ func (p *patience) hold() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.over {
+		p.waiting = false
 		p.timer.Stop()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 )
 
 var errDetached = errors.New("the exchange is over")
@@ -13,7 +14,8 @@ type body struct {
 	src      io.Reader
 	closeSrc func() error
 	patience *patience
-	finish   func() // called once at the end of src, before the reader learns of it
+	finish   func()                   // called once at the end of src, before the reader learns of it
+	response atomic.Pointer[patience] // with the body of the response, once that is streamed
 
 	mu      sync.Mutex
 	idle    sync.Cond // signalled when a read ends
@@ -44,6 +46,9 @@ func (b *body) Read(p []byte) (int, error) {
 	b.patience.hold()
 	n, err := b.src.Read(p)
 	b.patience.wait()
+	if p := b.response.Load(); p != nil && n > 0 {
+		p.again() // a server that takes what the client sends is at work, and may have nothing to say yet
+	}
 	if err == io.EOF {
 		b.finish()
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/jotgate/jotgate/internal/gate"
 )
@@ -69,15 +68,18 @@ func (a *attempt) stream(resp *http.Response, length int64) *gate.Denial {
 			return a.clientFailed(err)
 		}
 	}
-	stall := time.AfterFunc(a.u.config.IdleTimeout, func() { a.cancel(errStalled) })
-	defer stall.Stop()
+	stall := newPatience(a.u.config.IdleTimeout, a.cancel, errStalled)
+	defer stall.end()
+	if a.body != nil {
+		a.body.response.Store(stall)
+	}
 	buf := a.u.manager.buffers.get()
 	defer a.u.manager.buffers.put(buf)
 	var sent int64
 	for {
-		stall.Reset(a.u.config.IdleTimeout)
+		stall.wait()
 		n, err := resp.Body.Read(buf[:])
-		stall.Stop() // from here on it is the client who takes the time
+		stall.hold() // from here on it is the client who takes the time
 		if n > 0 {
 			written, werr := x.Writer.Write(buf[:n])
 			x.Sent += int64(written)
