@@ -32,8 +32,8 @@ race: export GORACE = atexit_sleep_ms=0
 race: ## The tests of the main module, with the race detector.
 	go test -race -timeout 8m ./...
 
-modules: ## The tests with heavy dependencies: public vectors, differential oracles, the foreign identity provider.
-	cd test && go test -timeout 8m ./...
+modules: ## The tests with heavy dependencies: public vectors, differential oracles, the foreign identity provider, attacks on the binary.
+	cd test && go test -count=1 -timeout 8m ./... # anew each time: go does not see that they depend on the program
 
 fuzz: ## Run every fuzz target for FUZZTIME.
 	@scripts/fuzz $(FUZZTIME) $(MODULES)

@@ -131,11 +131,19 @@ func (s *suite) keySources(t *testing.T) {
 				claims := signer.goodClaims().with(object{"iss": urls[i]})
 				token := s.token(signer, jose.RS256, nil, claims)
 				answers := parseAnswers(t, exchange(t, dial(t, g.addresses["web"]), message("GET", "/", fmt.Sprintf("trap%d.test", i), bearer(token))))
+				if tt.want.status == 200 && signer == s.attacker.issuer { // it shows that the traps are shut for their own reason
+					s.reached(t, answers)
+					continue
+				}
 				s.untouched(t)
 				if len(answers) != 1 {
 					t.Fatalf("%d answers", len(answers))
 				}
-				check(t, answers[0], tt.want)
+				want := tt.want
+				if want.status == 200 {
+					want = refused(401, "signature_invalid")
+				}
+				check(t, answers[0], want)
 			}
 		})
 	}
@@ -149,28 +157,31 @@ func (s *suite) keySources(t *testing.T) {
 func (s *suite) traps(t *testing.T) []trap {
 	t.Helper()
 	evil := s.attacker.url
-	discovery := func(jwksURI string) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			_, _ = fmt.Fprintf(w, `{"issuer":"http://%s","jwks_uri":%q}`, r.Host, jwksURI) // a client that is gone needs no answer
-		}
-	}
-	set := func(serve http.HandlerFunc) http.HandlerFunc { // after a good discovery document
-		return func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasPrefix(r.URL.Path, "/.well-known") {
-				discovery("http://"+r.Host+"/keys")(w, r)
-				return
-			}
-			serve(w, r)
-		}
-	}
-	redirect := func(to string) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusFound) }
-	}
 	publicKey, err := json.Marshal(s.attacker.keys[jose.RS256].Public())
 	if err != nil {
 		t.Fatal(err)
 	}
 	key := string(publicKey)
+	whole := `{"keys":[` + key + `]}`
+	// document answers with a discovery document, in which SELF is the issuer, and with keys elsewhere.
+	document := func(text string, keys http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/.well-known") {
+				serveText(strings.ReplaceAll(text, "SELF", "http://"+r.Host))(w, r)
+				return
+			}
+			keys(w, r)
+		}
+	}
+	discovery := func(jwksURI string) http.HandlerFunc {
+		return document(`{"issuer":"SELF","jwks_uri":"`+jwksURI+`"}`, serveText(whole))
+	}
+	set := func(keys http.HandlerFunc) http.HandlerFunc {
+		return document(`{"issuer":"SELF","jwks_uri":"SELF/keys"}`, keys)
+	}
+	redirect := func(to string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusFound) }
+	}
 	with := func(change string) string { return `{"keys":[{` + change + "," + key[1:] + "]}" }
 	const secret = `{"kty":"oct","kid":"key-rs256","alg":"HS256","k":"a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s"}`
 	closed := refused(503, "keys_unavailable")
@@ -178,21 +189,24 @@ func (s *suite) traps(t *testing.T) []trap {
 		{"discovery redirects to the attacker", redirect(evil + "/redirected"), "", closed},
 		{"discovery redirects to metadata", redirect("http://169.254.169.254/latest/meta-data/"), "", closed},
 		{"discovery redirects to a file", redirect("file:///etc/passwd"), "", closed},
-		{"discovery is another issuer's", serveText(`{"issuer":"https://evil.test","jwks_uri":"` + evil + `/other"}`), "", closed},
-		{"discovery names no issuer", serveText(`{"jwks_uri":"` + evil + `/none"}`), "", closed},
-		{"discovery names two sets", func(w http.ResponseWriter, r *http.Request) {
-			_, _ = fmt.Fprintf(w, `{"issuer":"http://%s","jwks_uri":"http://%[1]s/keys","jwks_uri":%q}`, r.Host, evil+"/two")
-		}, "", closed},
+		{"discovery is another issuer's", document(`{"issuer":"https://evil.test","jwks_uri":"SELF/keys"}`, serveText(whole)), "", closed},
+		{"discovery is of the issuer with a slash", document(`{"issuer":"SELF/","jwks_uri":"SELF/keys"}`, serveText(whole)), "", closed},
+		{"discovery names no issuer", document(`{"jwks_uri":"SELF/keys"}`, serveText(whole)), "", closed},
+		{"discovery names two issuers", document(`{"issuer":"https://evil.test","issuer":"SELF","jwks_uri":"SELF/keys"}`, serveText(whole)), "", closed},
+		{"discovery names the issuer in capitals", document(`{"ISSUER":"SELF","jwks_uri":"SELF/keys"}`, serveText(whole)), "", closed},
+		{"discovery names two sets", document(`{"issuer":"SELF","jwks_uri":"`+evil+`/two","jwks_uri":"SELF/keys"}`, serveText(whole)), "", closed},
+		{"discovery has a second document behind it", document(`{"issuer":"SELF","jwks_uri":"SELF/keys"}{}`, serveText(whole)), "", closed},
 		{"discovery names a set on another host without TLS", discovery(evil + "/host"), "", closed},
 		{"discovery names metadata", discovery("http://169.254.169.254/keys"), "", closed},
 		{"discovery names metadata with TLS", discovery("https://169.254.169.254/keys"), "", closed},
 		{"discovery names metadata in an IPv6 address", discovery("https://[::ffff:169.254.169.254]/keys"), "", closed},
 		{"discovery names a file", discovery("file:///etc/passwd"), "", closed},
 		{"discovery names a user", discovery("https://user:password@" + strings.TrimPrefix(evil, "http://") + "/user"), "", closed},
-		{"discovery is endless", endless(`{"x":"`), "", closed},
+		{"discovery is endless", endless(`{"issuer":"SELF","jwks_uri":"SELF/keys"}`), "", closed},
 		{"the set redirects to the attacker", set(redirect(evil + "/set")), "", closed},
-		{"the set is endless", set(endless(`{"keys":[` + key + `],"x":"`)), "", closed},
-		{"the set is compressed and endless", set(bomb(t, `{"keys":[`+key+`],"x":"`)), "", closed},
+		{"the set is endless", set(endless(whole)), "", closed},
+		{"the set is compressed and endless", set(bomb(t, whole)), "", closed},
+		{"the set of a good document is the attacker's, and passes", set(serveText(whole)), "", verdict{status: 200}},
 		{"the set is HTML", nil, "<html>log in</html>", closed},
 		{"the set is empty", nil, `{"keys":[]}`, closed},
 		{"the set is nested deep", nil, `{"keys":` + strings.Repeat("[", 50000), closed},
@@ -210,10 +224,10 @@ func serveText(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) } // a client that is gone needs no answer
 }
 
-// endless answers with a gigabyte, as far as it is taken.
+// endless answers with a gigabyte, as far as it is taken: the start of it would do, and the rest is white space.
 func endless(start string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		_, _ = w.Write([]byte(start))
+		_, _ = w.Write([]byte(strings.ReplaceAll(start, "SELF", "http://"+r.Host)))
 		piece := bytes.Repeat([]byte(" "), 64<<10)
 		for range 16 << 10 {
 			if _, err := w.Write(piece); err != nil || r.Context().Err() != nil {
