@@ -122,21 +122,38 @@ func appendField(b []byte, f *gate.Field) ([]byte, bool) {
 	return append(b, '\r', '\n'), true
 }
 
-// connectionField reports whether the field is about a connection or the framing of a message: what Frame is for.
+// connectionField reports whether the field is about a connection or the framing of a message: what Frame is for. Names that some back ends take for one of these are so too (see gate.FoldName).
 func connectionField(name string) bool {
 	switch len(name) {
 	case len("Upgrade"):
-		return equalFold(name, "upgrade")
+		return sameFolded(name, "upgrade")
 	case len("Connection"): // and Keep-Alive
-		return equalFold(name, "connection") || equalFold(name, "keep-alive")
+		return sameFolded(name, "connection") || sameFolded(name, "keep-alive")
 	case len("Content-Length"):
-		return equalFold(name, "content-length")
+		return sameFolded(name, "content-length")
 	case len("Proxy-Connection"):
-		return equalFold(name, "proxy-connection")
+		return sameFolded(name, "proxy-connection")
 	case len("Transfer-Encoding"):
-		return equalFold(name, "transfer-encoding")
+		return sameFolded(name, "transfer-encoding")
 	}
 	return false
+}
+
+// sameFolded reports whether lower is the folded form of name, which is as long.
+func sameFolded(name, lower string) bool {
+	for i := range len(lower) {
+		c := name[i]
+		switch {
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		case c == '_' || c == '.':
+			c = '-'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // appendFrame appends the lines that frame stands for.

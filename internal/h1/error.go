@@ -42,7 +42,7 @@ const (
 	ErrHostMismatch
 	// ErrLength: the value of Content-Length is not a number from 0 to 2^63-1.
 	ErrLength
-	// ErrLengthRepeated: Content-Length came more than once (in a response: with different values).
+	// ErrLengthRepeated: Content-Length came more than once (in a response: with values that are not the same text).
 	ErrLengthRepeated
 	// ErrLengthAndCoding: both Content-Length and Transfer-Encoding.
 	ErrLengthAndCoding
@@ -54,6 +54,8 @@ const (
 	ErrCodingHTTP10
 	// ErrConnection: Connection is not a list of tokens.
 	ErrConnection
+	// ErrTrailer: Trailer announces a field that frames the message.
+	ErrTrailer
 	// ErrExpect: the client expects something else than 100-continue.
 	ErrExpect
 	// ErrHeadTooLarge: the head is larger than allowed.
@@ -104,6 +106,7 @@ var errorTable = [errorCount]struct {
 	ErrCodingRepeated:   {"repeated Transfer-Encoding", gate.ReasonBadMessage, 0},
 	ErrCodingHTTP10:     {"Transfer-Encoding in HTTP/1.0", gate.ReasonBadMessage, 0},
 	ErrConnection:       {"invalid Connection", gate.ReasonBadMessage, 0},
+	ErrTrailer:          {"trailer field that frames announced", gate.ReasonBadMessage, 0},
 	ErrExpect:           {"unknown expectation", gate.ReasonBadMessage, 417}, // RFC 9110 section 10.1.1
 	ErrHeadTooLarge:     {"head too large", gate.ReasonHeaderLarge, 0},
 	ErrTooManyFields:    {"too many fields", gate.ReasonHeaderLarge, 0},

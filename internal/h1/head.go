@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/jotgate/jotgate/internal/gate"
@@ -19,6 +20,7 @@ type head struct {
 	http10        bool
 	lengths       int
 	length        int64
+	lengthText    []byte // its value as it came
 	codings       int
 	hosts         int
 	host          string
@@ -51,7 +53,7 @@ func (h *head) failed(err error, buf []byte, limits Limits) error {
 		}
 		err = ErrHeadTooLarge
 	}
-	h.base = nil
+	h.base, h.lengthText = nil, nil
 	return err
 }
 
@@ -168,10 +170,12 @@ func (h *head) meaning(name, value []byte) (keep bool, err error) {
 			}
 			h.expect = true
 		}
-	case len("Upgrade"):
+	case len("Upgrade"): // and Trailer
 		if equalFold(name, "upgrade") {
 			h.upgrades++
 			h.upgrade = text(value)
+		} else if equalFold(name, "trailer") {
+			err = announced(value)
 		}
 	case len("Connection"):
 		if equalFold(name, "connection") {
@@ -203,13 +207,13 @@ func (h *head) contentLength(value []byte) error {
 	switch {
 	case n > 1<<63-1:
 		return ErrLength
-	case h.lengths > 0 && (h.request || int64(n) != h.length):
+	case h.lengths > 0 && (h.request || !bytes.Equal(value, h.lengthText)):
 		return ErrLengthRepeated
 	case h.codings > 0:
 		return ErrLengthAndCoding
 	}
 	h.lengths++
-	h.length = int64(n)
+	h.length, h.lengthText = int64(n), value
 	return nil
 }
 
@@ -246,6 +250,17 @@ func (h *head) connection(value []byte) error {
 			h.upgradeOption = true
 		case len(option) > 0 && !isToken(option): // empty elements are allowed (RFC 9110 section 5.6.1)
 			return ErrConnection
+		}
+	}
+	return nil
+}
+
+// announced judges a Trailer field (RFC 9110 section 6.6.2). Some recipients refuse announcements of fields that frame, and nobody needs them.
+func announced(value []byte) error {
+	for name := range bytes.SplitSeq(value, []byte(",")) {
+		name = trim(name)
+		if equalFold(name, "content-length") || equalFold(name, "transfer-encoding") || equalFold(name, "trailer") {
+			return ErrTrailer
 		}
 	}
 	return nil

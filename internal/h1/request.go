@@ -57,7 +57,7 @@ func (r *Request) run(buf []byte, limits Limits) (int, error) {
 	if err != nil {
 		return 0, h.failed(err, buf, limits)
 	}
-	h.base = nil
+	h.base, h.lengthText = nil, nil
 	return n, nil
 }
 

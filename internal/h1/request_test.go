@@ -216,6 +216,7 @@ func TestParseRequestRefuses(t *testing.T) {
 		"chunked twice":                 {post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", h1.ErrCodingRepeated},
 		"another coding after chunked":  {post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", h1.ErrCodingRepeated},
 		"Connection not a list":         {get + host + "Connection: close;x\r\n\r\n", h1.ErrConnection},
+		"trailer that frames":           {post + "Trailer: X, content-length\r\n\r\n", h1.ErrTrailer},
 		"another expectation":           {get + host + "Expect: 200-ok\r\n\r\n", h1.ErrExpect},
 		"too large":                     {get + host + "X: " + strings.Repeat("a", h1.DefaultHead) + "\r\n\r\n", h1.ErrHeadTooLarge},
 		"too long a target":             {"GET /" + strings.Repeat("a", h1.DefaultHead), h1.ErrHeadTooLarge},

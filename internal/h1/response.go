@@ -48,7 +48,7 @@ func (r *Response) run(buf []byte, method string, limits Limits) (int, error) {
 		return 0, h.failed(err, buf, limits)
 	}
 	r.finish(method)
-	h.base = nil
+	h.base, h.lengthText = nil, nil
 	return n, nil
 }
 

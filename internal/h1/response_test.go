@@ -20,8 +20,8 @@ func TestParseResponse(t *testing.T) {
 		"with a length": {"GET", ok + "Content-Length: 2\r\nX: y\r\n\r\nabHTTP", message{
 			Status: 200, Header: fields("Content-Length", "2", "X", "y"), Framing: h1.Sized, Length: 2, Body: "ab", Rest: "HTTP",
 		}},
-		"the same length twice": {"GET", ok + "Content-Length: 2\r\nContent-Length: 02\r\n\r\nab", message{
-			Status: 200, Header: fields("Content-Length", "2", "Content-Length", "02"), Framing: h1.Sized, Length: 2, Body: "ab",
+		"the same length twice": {"GET", ok + "Content-Length: 2\r\nContent-Length: 2\r\n\r\nab", message{
+			Status: 200, Header: fields("Content-Length", "2", "Content-Length", "2"), Framing: h1.Sized, Length: 2, Body: "ab",
 		}},
 		"chunked": {"GET", ok + "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nX: y\r\n\r\nHTTP", message{
 			Status: 200, Header: fields("Transfer-Encoding", "chunked"), Framing: h1.Chunked, Length: -1, Body: "ab", Trailer: fields("X", "y"), Rest: "HTTP",
@@ -87,6 +87,7 @@ func TestParseResponseRefuses(t *testing.T) {
 		"NUL in a field":          {ok + "X: \x00\r\n\r\n", h1.ErrControl},
 		"length and coding":       {ok + "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", h1.ErrLengthAndCoding},
 		"lengths that differ":     {ok + "Content-Length: 2\r\nContent-Length: 3\r\n\r\nabc", h1.ErrLengthRepeated},
+		"lengths spelled apart":   {ok + "Content-Length: 2\r\nContent-Length: 02\r\n\r\nab", h1.ErrLengthRepeated},
 		"list of lengths":         {ok + "Content-Length: 2, 2\r\n\r\nab", h1.ErrLength},
 		"negative length":         {ok + "Content-Length: -2\r\n\r\nab", h1.ErrLength},
 		"coding gzip":             {ok + "Transfer-Encoding: gzip\r\n\r\nab", h1.ErrCoding},
