@@ -12,6 +12,7 @@ import (
 	"github.com/jotgate/jotgate/internal/match"
 	"github.com/jotgate/jotgate/internal/predicate"
 	"github.com/jotgate/jotgate/internal/proxy"
+	"github.com/jotgate/jotgate/internal/step/sanitize"
 )
 
 // compiler carries one configuration on its way into a Snapshot.
@@ -24,7 +25,8 @@ type compiler struct {
 	tokenCounters *jwt.CacheCounters
 	providers     map[string]*jwt.Provider
 	upstreams     map[string]*proxy.Upstream
-	protected     []string // every header that some API sets, to be removed from every request
+	protected     []string       // every header that some API sets, to be removed from every request
+	sanitizer     *sanitize.Step // of all APIs: its table holds all of protected
 }
 
 // Check returns everything that is wrong with a configuration, without network and without starting anything. It may be given a draft that its dialect

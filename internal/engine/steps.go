@@ -19,7 +19,10 @@ type stepLists struct{ protected, public []gate.Step }
 // if there are no problems beyond warnings. The verifier may be nil when the lists are only made for their problems.
 func (c *compiler) steps(a *gate.API, verifier *jwt.Verifier) (stepLists, gate.Problems) {
 	var problems gate.Problems
-	lists := stepLists{public: []gate.Step{sanitize.New(c.protected)}}
+	if c.sanitizer == nil {
+		c.sanitizer = sanitize.New(c.protected)
+	}
+	lists := stepLists{public: []gate.Step{c.sanitizer}}
 	if a.CORS != nil {
 		answer, more := cors.New(a)
 		problems = append(problems, more...)
