@@ -158,9 +158,7 @@ func (a *App) take(ctx context.Context, loaded Loaded) error {
 		door.Commit() // so that the wait for the first keys can be watched
 		door = nil
 	}
-	if !snapshot.WaitReady(ctx) {
-		a.log.Warn("not all keys are known yet; the requests that need them are answered 503")
-	}
+	complete := snapshot.WaitReady(ctx)
 	if err := ctx.Err(); err != nil {
 		if door != nil {
 			door.Discard()
@@ -168,6 +166,9 @@ func (a *App) take(ctx context.Context, loaded Loaded) error {
 		listeners.Discard()
 		snapshot.Discard()
 		return err
+	}
+	if !complete {
+		a.log.Warn("not all keys are known yet; the requests that need them are answered 503")
 	}
 	// ---- the line ----
 	a.setLevel(config)
