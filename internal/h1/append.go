@@ -15,6 +15,8 @@ type Frame struct {
 	Close bool
 	// Upgrade is the protocol that is asked for or switched to; empty if none.
 	Upgrade string
+	// Head says that a response answers a HEAD request: with NoBody it tells nothing about the body that GET would get.
+	Head bool
 }
 
 // AppendRequestHead appends the head of a request in its canonical form. target is in origin form, or "*"; host is the value of Host. Fields of header that belong to a connection, frame the message or
@@ -43,7 +45,7 @@ func AppendRequestHead(dst []byte, method, target, host string, header gate.Head
 
 // AppendResponseHead appends the head of a response in its canonical form. Fields of header that belong to a connection or frame the message are left out, as in AppendRequestHead. If date is not empty it becomes
 // the Date field, unless header has one. Interim responses, 204 and 304 have no transfer coding, and the first two no length either (RFC 9110 section 8.6): frames that say otherwise are refused, but for
-// a Length of 0. The response to HEAD is framed as that to GET would be, and no body is sent; 304 likewise with a Length. The error is ErrUnsendable, and dst is then returned as it was.
+// a Length of 0. The response to HEAD is framed as that to GET would be, and no body is sent; 304 likewise with a Length. All others need a framing. The error is ErrUnsendable, and dst is then returned as it was.
 func AppendResponseHead(dst []byte, status int, header gate.Header, frame Frame, date []byte) ([]byte, error) {
 	if status < 100 || status > 999 || skipText(date, 0) != len(date) {
 		return dst, ErrUnsendable
@@ -55,7 +57,7 @@ func AppendResponseHead(dst []byte, status int, header gate.Header, frame Frame,
 		if frame.Framing == UntilClose || status != 304 {
 			frame.Framing = NoBody
 		}
-	} else if frame.Framing == NoBody {
+	} else if frame.Framing == NoBody && !frame.Head {
 		return dst, ErrUnsendable // a client would read until the connection ends
 	}
 	b := appendStatusLine(dst, status)

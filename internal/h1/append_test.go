@@ -103,6 +103,8 @@ func TestAppendResponseHead(t *testing.T) {
 		"204":                {204, nil, h1.Frame{Framing: h1.Sized}, "HTTP/1.1 204 No Content\r\n" + dateLine + "\r\n"},
 		"304":                {304, nil, h1.Frame{}, "HTTP/1.1 304 Not Modified\r\n" + dateLine + "\r\n"},
 		"304 with a length":  {304, nil, sized, "HTTP/1.1 304 Not Modified\r\n" + dateLine + "Content-Length: 3\r\n\r\n"},
+		"HEAD":               {200, nil, h1.Frame{Head: true}, "HTTP/1.1 200 OK\r\n" + dateLine + "\r\n"},
+		"HEAD with a length": {200, nil, h1.Frame{Head: true, Framing: h1.Sized, Length: 3}, "HTTP/1.1 200 OK\r\n" + dateLine + "Content-Length: 3\r\n\r\n"},
 		"204 with a length":  {204, nil, sized, ""},
 		"204 chunked":        {204, nil, h1.Frame{Framing: h1.Chunked}, ""},
 		"304 chunked":        {304, nil, h1.Frame{Framing: h1.Chunked}, ""},

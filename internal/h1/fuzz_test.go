@@ -25,7 +25,9 @@ func FuzzRequest(f *testing.F) {
 		checkRequest(t, raw)
 		checkCanonical(t, raw)
 		if len(raw) < 300 {
-			checkPieces(t, raw, func(move bool, pieces ...[]byte) message { return readRequest(h1.Limits{HTTP10: true}, move, pieces...) })
+			checkPieces(t, raw, func(move bool, pieces ...[]byte) message {
+				return readRequest(h1.Limits{HTTP10: true}, move, pieces...)
+			})
 		}
 	})
 }
@@ -61,7 +63,9 @@ func FuzzChunked(f *testing.F) {
 		checkRequest(t, raw)
 		checkCanonical(t, raw)
 		if len(raw) < 300 {
-			checkPieces(t, raw, func(move bool, pieces ...[]byte) message { return readRequest(h1.Limits{HTTP10: true}, move, pieces...) })
+			checkPieces(t, raw, func(move bool, pieces ...[]byte) message {
+				return readRequest(h1.Limits{HTTP10: true}, move, pieces...)
+			})
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -431,6 +432,65 @@ func waitReadable(t *testing.T, c net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// The collector runs all the time, stacks grow and shrink, and no byte goes astray.
+func TestWhileMemoryMoves(t *testing.T) {
+	both(t, func(e ends) {
+		t, c, far := e.T, e.c, e.far
+		var deep func(depth int, work func())
+		deep = func(depth int, work func()) {
+			var space [512]byte
+			space[depth%len(space)] = 1
+			if depth == 0 {
+				work()
+				return
+			}
+			deep(depth-1, work)
+			runtime.KeepAlive(&space)
+		}
+		stop := make(chan struct{})
+		var collector, wg sync.WaitGroup
+		collector.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					runtime.GC()
+				}
+			}
+		})
+		const rounds = 200
+		wg.Go(func() {
+			for i := range rounds {
+				deep(i%40, func() {
+					buf := bytes.Repeat([]byte{byte(i)}, 5000)
+					if _, err := c.Write(buf); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		})
+		wg.Go(func() {
+			if _, err := io.Copy(far, io.LimitReader(far, rounds*5000)); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Go(func() {
+			for i := range rounds {
+				deep(i%30, func() {
+					buf := make([]byte, 5000)
+					if _, err := io.ReadFull(c, buf); err != nil || !bytes.Equal(buf, bytes.Repeat([]byte{byte(i)}, 5000)) {
+						t.Errorf("round %d: %v", i, err)
+					}
+				})
+			}
+		})
+		wg.Wait()
+		close(stop)
+		collector.Wait()
+	})
 }
 
 func TestNoAllocation(t *testing.T) {
