@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -236,6 +237,36 @@ func TestOneMistakeIsOneProblem(t *testing.T) {
 	var problems gate.Problems
 	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Path != "providers[0].secret" {
 		t.Fatalf("want one problem with the secret, got %v", err)
+	}
+}
+
+// A mistake does not hide another one that has nothing to do with it, even if that is about the whole of what the first is a part of.
+func TestAllMistakesAtOnce(t *testing.T) {
+	h := newHarness(t, nil)
+	for _, c := range []struct {
+		name, old, new string
+		want           []string
+	}{
+		{"an unknown key beside no source of keys", `secret: "${file:secret}"`, `colour: blue`, []string{"providers[0]", "providers[0].colour"}},
+		{"an unknown key that was meant to be the source of keys", `secret: "${file:secret}"`, `secrett: "${file:secret}"`, []string{"providers[0].secrett"}},
+		{"a list that is empty beside a contradiction", `{jwt: {providers: [idp]`, `{anonymous: true, jwt: {providers: []`, []string{"apis[0].auth", "apis[0].auth.jwt.providers"}},
+		{"a value of the wrong type beside what would follow from it", `secret: "${file:secret}"`, `secret: [a]`, []string{"providers[0].secret"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			text := strings.Replace(document, c.old, c.new, 1)
+			if text == document {
+				t.Fatal("the document lacks what is to be replaced")
+			}
+			h.write("jotgate.yaml", text)
+			var got []string
+			for _, p := range app.File(h.file)(os.ReadFile).Problems {
+				got = append(got, p.Path)
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, c.want) {
+				t.Errorf("problems with %q, want %q", got, c.want)
+			}
+		})
 	}
 }
 

@@ -58,17 +58,18 @@ func File(path string) Load {
 		loaded.Hash = hex.EncodeToString(digest.Sum(nil))
 		loaded.Config, loaded.Problems = result.Config, result.Problems
 		if result.Draft != nil {
-			loaded.Problems = append(loaded.Problems, unrelated(Check(result.Draft), result.Problems)...).Sort()
+			loaded.Problems = append(loaded.Problems, unrelated(Check(result.Draft), result)...).Sort()
 		}
 		return loaded
 	}
 }
 
 // unrelated returns those of found that do not merely follow from errors that are already known: what could not be read must not be reported as missing too.
-func unrelated(found, known gate.Problems) gate.Problems {
-	errs := known.Errors()
+func unrelated(found gate.Problems, read native.Result) gate.Problems {
+	errs := read.Problems.Errors()
 	return slices.DeleteFunc(found, func(p gate.Problem) bool {
-		return slices.ContainsFunc(errs, func(e gate.Problem) bool { return within(p.Path, e.Path) || within(e.Path, p.Path) })
+		return slices.ContainsFunc(errs, func(e gate.Problem) bool { return within(p.Path, e.Path) }) ||
+			slices.ContainsFunc(read.Lost, func(lost string) bool { return within(lost, p.Path) })
 	})
 }
 

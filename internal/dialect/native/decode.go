@@ -122,7 +122,11 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, at place) {
 	found := d.members(n, at, func(key, value *yaml.Node) {
 		i, ok := fields.index(key.Value)
 		if !ok {
-			d.problem(key, at.key(key.Value), fields.suggest(key.Value), "unknown key")
+			if hint := fields.suggest(key.Value); fields.meant(key.Value) {
+				d.problem(key, at.key(key.Value), hint, "unknown key")
+			} else {
+				d.mistake(key, at.key(key.Value), hint, "unknown key")
+			}
 			return
 		}
 		d.value(value, v.Field(i), v.Type().Field(i).Tag, at.key(key.Value))
@@ -136,7 +140,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, at place) {
 		if value, ok := found[name]; !ok {
 			d.problem(n, at.key(name), "", "required, but missing")
 		} else if isEmpty(value) {
-			d.problem(value, at.key(name), "", "required, but empty")
+			d.mistake(value, at.key(name), "", "required, but empty")
 		}
 	}
 }
@@ -258,11 +262,14 @@ func (f fields) index(name string) (int, bool) {
 	return 0, false
 }
 
+// meant reports whether an unknown key is one of the fields misspelt.
+func (f fields) meant(name string) bool { return predicate.Nearest(name, f.names) != "" }
+
 // suggest says which key may have been meant.
 func (f fields) suggest(name string) string {
 	const few = 9
-	if near := predicate.Nearest(name, f.names); near != "" {
-		return "did you mean " + near + "?"
+	if f.meant(name) {
+		return "did you mean " + predicate.Nearest(name, f.names) + "?"
 	}
 	if len(f.names) <= few {
 		return "there are " + strings.Join(f.names, ", ")

@@ -33,6 +33,8 @@ type Result struct {
 	// Draft is what could be read in spite of the problems, so that others can look for further ones in it. It must never be served. It is nil if nothing
 	// could be read at all, or if a limit ended the reading: what is missing then is not a mistake.
 	Draft *gate.Config
+	// Lost are the paths of the values that the draft lacks because of the problems: what is wrong with a draft around them may follow from that.
+	Lost []string
 	// Files are the files that references named, sorted. The result depends on their content.
 	Files []string
 	// Problems are the mistakes, in the order of their places.
@@ -54,7 +56,7 @@ func Load(source string, data []byte, dir string, expand Expand) Result {
 		}
 	}
 	slices.Sort(d.files)
-	r := Result{Draft: draft, Files: slices.Compact(d.files), Problems: d.problems.Sort()}
+	r := Result{Draft: draft, Lost: d.lost, Files: slices.Compact(d.files), Problems: d.problems.Sort()}
 	if r.Problems.Err() == nil {
 		r.Config = draft
 	}
@@ -89,6 +91,7 @@ type decoder struct {
 
 	files    []string
 	problems gate.Problems
+	lost     []string // see Result.Lost
 	values   int
 	stopped  bool // a limit was met: nothing further is looked at
 }
@@ -99,8 +102,14 @@ type place struct {
 	noun *gate.Origin // of the nearest enclosing noun that has one; may be nil
 }
 
-// problem notes a mistake at a node.
+// problem notes a mistake at a node, because of which the value that is meant there is not in the draft.
 func (d *decoder) problem(n *yaml.Node, at place, hint, message string) {
+	d.lost = append(d.lost, at.path)
+	d.mistake(n, at, hint, message)
+}
+
+// mistake notes a mistake at a node. Nothing that is meant is missing in the draft because of it.
+func (d *decoder) mistake(n *yaml.Node, at place, hint, message string) {
 	if d.stopped {
 		return
 	}
