@@ -173,9 +173,11 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Probe is the function of that name. It waits for a read that is under way: an idle connection has none.
+// Probe is the function of that name.
 func (c *Conn) Probe() State {
-	c.reading.Lock()
+	if !c.reading.TryLock() {
+		return Quiet
+	}
 	defer c.reading.Unlock()
 	if c.raw.Control(c.tryProbe) != nil {
 		return Closed

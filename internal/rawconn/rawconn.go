@@ -66,7 +66,8 @@ const (
 type prober interface{ Probe() State }
 
 // Probe looks, without waiting and without taking bytes away, whether an idle connection can still be used. Of a connection that is neither TCP nor from Wrap nothing can be said: it is Quiet, and so is every open one on
-// systems other than Linux. A connection can close right after it was Quiet.
+// systems other than Linux. A connection can close right after it was Quiet. Probe does not wait for a read that is under way, which will see for itself
+// what comes: the result is Quiet then, or what such a read would see.
 func Probe(c net.Conn) State {
 	switch c := c.(type) {
 	case prober:

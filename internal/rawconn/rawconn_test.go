@@ -417,6 +417,26 @@ func TestProbe(t *testing.T) {
 	}
 }
 
+func TestProbeDoesNotWait(t *testing.T) {
+	both(t, func(e ends) {
+		t, c := e.T, e.c
+		waiting := make(chan struct{}, 4)
+		done := make(chan error)
+		go func() {
+			_, _, err := rawconn.ReadLazy(c, func() []byte { waiting <- struct{}{}; return make([]byte, 1) }, func([]byte) {})
+			done <- err
+		}()
+		<-waiting
+		if got := rawconn.Probe(c); got != rawconn.Quiet {
+			t.Errorf("while a read waits: %d", got)
+		}
+		c.Close()
+		if err := <-done; !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	})
+}
+
 // waitReadable waits until there are bytes or the end of c to be read.
 func waitReadable(t *testing.T, c net.Conn) {
 	t.Helper()
