@@ -7,15 +7,15 @@ SHELL := /bin/bash
 FUZZTIME ?= 20s
 MODULES  := . test
 
-.PHONY: help build test deps vet lint race modules fuzz generate bench clean
+.PHONY: help build test deps vet lint race modules fuzz generate bench bench-short microbench clean
 
 help: ## List the targets.
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 build: ## Build bin/jotgate.
 	CGO_ENABLED=0 go build -trimpath -o bin/jotgate ./cmd/jotgate
 
-test: deps vet lint race modules fuzz ## Everything that a change must pass.
+test: deps vet lint race modules bench-short fuzz ## Everything that a change must pass.
 	@echo "all checks passed"
 
 deps: ## Install what the tests need: npm packages for the foreign identity provider.
@@ -23,7 +23,7 @@ deps: ## Install what the tests need: npm packages for the foreign identity prov
 
 vet: ## go vet and gofmt over all modules.
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	@for m in $(MODULES); do (cd $$m && go vet ./...) || exit 1; done
+	@for m in $(MODULES) bench; do (cd $$m && go vet ./...) || exit 1; done
 
 lint: ## golangci-lint, at the version that tools/go.mod pins.
 	go tool -modfile=tools/go.mod golangci-lint run ./...
@@ -41,7 +41,15 @@ fuzz: ## Run every fuzz target for FUZZTIME.
 generate: ## Write the generated reference pages anew.
 	go generate ./...
 
-bench: ## Go benchmarks, fit for benchstat.
+bench: ## Measure jotgate beside HAProxy, nginx and Go's reverse proxy into docs/benchmarks; SHORT=1 only tries it, ARGS='-run rs256' are flags.
+	@scripts/bench-deps
+	cd bench && go run . $(if $(SHORT),-short,-out ../docs/benchmarks) $(ARGS)
+
+bench-short: ## See that the benchmarks work, and that every proxy in them refuses bad tokens.
+	@scripts/bench-deps
+	cd bench && go test ./... && go run . -short >/dev/null
+
+microbench: ## Go benchmarks, fit for benchstat.
 	go test -run '^$$' -bench . -benchmem -count 6 ./...
 
 clean: ## Remove what was built.
