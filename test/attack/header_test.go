@@ -146,7 +146,7 @@ func (s *suite) oddNames(t *testing.T) {
 
 // connectionOptions must not take away what the gateway has set.
 func (s *suite) connectionOptions(t *testing.T) {
-	for _, options := range []string{"X-User", "x-user", "close, X-User", "X-User, X-Group, X-Role", "X_User", "keep-alive, X-User", "X-User;x", "X-Forwarded-For", "Forwarded", "X-Real-Ip", "X-Forwarded-Proto, X-Forwarded-Host", "Host", "Content-Length", "Transfer-Encoding", "Content-Type", "Authorization", "Cookie", ", ,X-User,,"} {
+	for _, options := range []string{"X-User", "x-user", "close, X-User", "X-User, X-Group, X-Role", "X_User", "keep-alive, X-User", "X-Forwarded-For", "Forwarded", "X-Real-Ip", "X-Forwarded-Proto, X-Forwarded-Host", "Host", "Content-Length", "Transfer-Encoding", "Content-Type", "Authorization", "Cookie", ", ,X-User,,"} {
 		t.Run(options, func(t *testing.T) {
 			m := s.get("/tickets", bearer(s.good()), "Connection: "+options, "X-User: root")
 			r := s.forwarded(t, m)
@@ -158,6 +158,16 @@ func (s *suite) connectionOptions(t *testing.T) {
 			r.sees(t, "X-Forwarded-Proto", "http")
 			r.sees(t, "X-Real-Ip", "127.0.0.1")
 			r.sees(t, "Host", "api.test")
+		})
+	}
+	for _, options := range []string{"X-User;x", "X-User\tX-Group", "\"X-User\"", "X-User=1"} {
+		t.Run(options+" is no option", func(t *testing.T) {
+			answers := s.send(t, "web", s.get("/tickets", bearer(s.good()), "Connection: "+options, "X-User: root"))
+			if len(answers) == 1 && answers[0].StatusCode == 400 {
+				s.untouched(t)
+				return
+			}
+			s.reached(t, answers).sees(t, "X-User", subject)
 		})
 	}
 	t.Run("a body keeps its framing", func(t *testing.T) {

@@ -146,7 +146,7 @@ func (u *upstream) serve(conn net.Conn) {
 		raw.Reset()
 		r.complete = err == nil
 		switch {
-		case broken && r.complete && r.body != "":
+		case broken && r.complete && (r.body != "" || r.trailer != nil):
 			u.complaints = append(u.complaints, fmt.Sprintf("a request that broke off is complete: %.500q", r.raw))
 		case errors.As(err, &bad) && !broken:
 			u.complaints = append(u.complaints, fmt.Sprintf("%s in %.500q", bad, r.raw))
