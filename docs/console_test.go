@@ -79,6 +79,7 @@ type console struct {
 	input   *os.File
 	n       int      // commands so far
 	running []server // servers
+	groups  []int    // the process groups of the servers that have not ended yet
 }
 
 // server is a program that a page has started.
@@ -120,13 +121,15 @@ func newConsole(t *testing.T, page string) *console {
 	if err := c.shell.Start(); err != nil {
 		t.Fatal(err)
 	}
-	_ = read.Close() // the shell has it
-	t.Cleanup(func() {
-		c.interrupt()
+	_ = read.Close()   // the shell has it
+	t.Cleanup(func() { // also if ending the servers well has failed
 		_ = c.input.Close()
-		_ = syscall.Kill(-c.shell.Process.Pid, syscall.SIGKILL) // a command that hangs, if there is one
+		for _, group := range append(c.groups, c.shell.Process.Pid) {
+			_ = syscall.Kill(-group, syscall.SIGKILL) // what hangs, if anything does
+		}
 		_ = c.shell.Wait()
 	})
+	t.Cleanup(c.interrupt)
 	c.run("set -m") // servers get process groups of their own, as in a terminal
 	return c
 }
@@ -297,7 +300,7 @@ func (c *console) start(where string, s step) {
 	if _, err := fmt.Sscan(group, &pid); err != nil {
 		c.t.Fatalf("%s: %v in %q", where, err, group)
 	}
-	c.running = append(c.running, server{s.command, output, pid})
+	c.running, c.groups = append(c.running, server{s.command, output, pid}), append(c.groups, pid)
 	for begin := time.Now(); time.Since(begin) < patience; time.Sleep(20 * time.Millisecond) {
 		if text, err := os.ReadFile(output); err == nil && ready.Match(text) {
 			return
@@ -313,7 +316,9 @@ func (c *console) start(where string, s step) {
 // interrupt ends the servers as Ctrl-C does, the last one first. They must say that all is well.
 func (c *console) interrupt() {
 	c.t.Helper()
-	for _, s := range slices.Backward(c.running) {
+	servers := c.running
+	c.running = nil
+	for _, s := range slices.Backward(servers) {
 		if err := syscall.Kill(-s.group, syscall.SIGINT); err != nil {
 			c.t.Errorf("%s: interrupting %s: %v", c.page, s.command, err)
 			continue
@@ -322,8 +327,8 @@ func (c *console) interrupt() {
 			text, _ := os.ReadFile(s.output)
 			c.t.Errorf("%s: %s ended with exit code %s:\n%s", c.page, s.command, code, text)
 		}
+		c.groups = slices.DeleteFunc(c.groups, func(group int) bool { return group == s.group })
 	}
-	c.running = nil
 }
 
 // shell runs a command line that is no example.
