@@ -264,3 +264,51 @@ func TestCanonicalForm(t *testing.T) {
 		checkCanonical(t, raw)
 	}
 }
+
+// checkCanonicalResponse writes a response that was read as a gateway does, and reads that: it is the same message, and writing it again changes nothing.
+func checkCanonicalResponse(tb testing.TB, raw, method string) {
+	tb.Helper()
+	first := readResponse(method, h1.Limits{}, []byte(raw))
+	if first.Err != nil {
+		return
+	}
+	once, err := rewriteResponse(first, method)
+	if err != nil {
+		tb.Fatalf("%q was read and cannot be written: %v", raw, err)
+	}
+	second := readResponse(method, h1.Limits{}, once)
+	if second.Err != nil || second.Rest != "" || second.Status != first.Status || second.Body != first.Body || second.Framing != first.Framing {
+		tb.Fatalf("%s %q became %q:\n%+v", method, raw, once, second)
+	}
+	twice, err := rewriteResponse(second, method)
+	if err != nil || !bytes.Equal(once, twice) {
+		tb.Fatalf("%s %q became %q and then %q, %v", method, raw, once, twice, err)
+	}
+	if theirs, err := goResponse(string(once), method); err != nil || theirs.Rest != "" || theirs.Body != first.Body || theirs.Status != first.Status {
+		tb.Fatalf("%s %q, written: %+v, %v", method, once, theirs, err)
+	}
+}
+
+// rewriteResponse writes a response as a gateway does: its body in one chunk if it came in chunks.
+func rewriteResponse(m message, method string) ([]byte, error) {
+	frame := h1.Frame{Framing: m.Framing, Length: m.Length, Close: m.Close && m.Upgrade == "", Upgrade: m.Upgrade, Head: method == "HEAD"}
+	if m.Framing == h1.NoBody && m.Length >= 0 && m.Status >= 200 && m.Status != 204 {
+		frame.Framing = h1.Sized // what GET would have got
+	}
+	out, err := h1.AppendResponseHead(nil, m.Status, m.Header, frame, nil)
+	if err != nil || m.Framing != h1.Chunked {
+		return append(out, m.Body...), err
+	}
+	if m.Body != "" {
+		out = h1.AppendChunkSize(out, len(m.Body))
+		out = append(append(out, m.Body...), '\r', '\n')
+	}
+	return h1.AppendChunkEnd(out, m.Trailer)
+}
+
+func TestCanonicalFormOfResponses(t *testing.T) {
+	for _, raw := range responseCorpus() {
+		checkCanonicalResponse(t, raw, "GET")
+		checkCanonicalResponse(t, raw, "HEAD")
+	}
+}

@@ -32,7 +32,7 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// FuzzResponse: what we read, net/http reads alike; pieces make no difference.
+// FuzzResponse: what we read, net/http reads alike; written again it stays the same; pieces make no difference.
 func FuzzResponse(f *testing.F) {
 	seeds(f, responseCorpus(), 7)
 	f.Add(string(answer))
@@ -42,6 +42,7 @@ func FuzzResponse(f *testing.F) {
 		}
 		for _, method := range []string{"GET", "HEAD"} {
 			checkResponse(t, raw, method)
+			checkCanonicalResponse(t, raw, method)
 			if len(raw) < 300 {
 				checkPieces(t, raw, func(_ bool, pieces ...[]byte) message { return readResponse(method, h1.Limits{}, pieces...) })
 			}

@@ -118,31 +118,28 @@ func (r *Request) version(b []byte, i int, limits Limits) error {
 	return nil
 }
 
-// target scans the request-target at b[i:], which ends before a space, and returns the index of that space.
+// target scans the request-target at b[start:], which ends before a space, and returns the index of that space.
 func target(b []byte, start int) (int, error) {
-	i := start
+	i, seen := start, start
 	query := false // '%' is free in the query: nobody decodes it to find a resource
-	for ; i < len(b); i++ {
-		c := b[i]
-		if classes[c]&classTarget != 0 {
-			query = query || c == '?'
-			continue
+	for {
+		for i < len(b) && classes[b[i]]&classTarget != 0 {
+			i++
 		}
-		if c != '%' {
+		if i == len(b) || b[i] != '%' {
 			break
 		}
-		if query {
-			continue
-		}
-		for k := i + 1; k <= i+2; k++ {
-			if k == len(b) {
+		query = query || bytes.IndexByte(b[seen:i], '?') >= 0
+		seen = i
+		i++
+		for end := i + 2; !query && i < end; i++ {
+			if i == len(b) {
 				return 0, ErrIncomplete
 			}
-			if classes[b[k]]&classHex == 0 {
+			if classes[b[i]]&classHex == 0 {
 				return 0, ErrTarget
 			}
 		}
-		i += 2
 	}
 	switch {
 	case i == len(b):

@@ -109,3 +109,19 @@ func TestParseResponseRefuses(t *testing.T) {
 		})
 	}
 }
+
+func TestResponseMemory(t *testing.T) {
+	raw := ok + "X: y\r\nContent-Length: 0\r\n\r\n"
+	var r h1.Response
+	if _, err := h1.ParseResponse([]byte(raw[:30]), &r, "GET", h1.Limits{}); !errors.Is(err, h1.ErrIncomplete) {
+		t.Fatal(err)
+	}
+	// In another place.
+	if n, err := r.Resume([]byte(raw), "GET", h1.Limits{}); n != len(raw) || err != nil || r.Header.Get("X") != "y" || len(r.Header) != 2 {
+		t.Fatalf("%d, %v, %+v", n, err, r)
+	}
+	r.Reset()
+	if r.Status != 0 || len(r.Header) != 0 || cap(r.Header) == 0 || r.Header[:1][0].Name != "" {
+		t.Errorf("after Reset: %+v", r)
+	}
+}
