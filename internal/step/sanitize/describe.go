@@ -29,21 +29,21 @@ func describe(x *gate.Exchange) {
 // maxHost bounds what a Hop keeps in memory; a domain name has at most 255 characters.
 const maxHost = 300
 
-// hopOf returns the texts about where x came from: those of the request before, if it came from the same place.
+// hopOf returns the texts about where x came from: those of the request before, as far as it came from the same place.
 func hopOf(x *gate.Exchange) *gate.Hop {
 	h := &x.Hop
-	if h.Element != "" && h.Peer == x.Peer.Addr() && h.Client == x.Client.Addr() && h.Host == x.Host && h.Scheme == x.Scheme {
-		return h
+	if h.Element == "" || h.Peer != x.Peer.Addr() || h.Host != x.Host || h.Scheme != x.Scheme {
+		if len(x.Host) > maxHost {
+			h = new(gate.Hop)
+		}
+		*h = gate.Hop{Peer: x.Peer.Addr(), Host: strings.Clone(x.Host), Scheme: strings.Clone(x.Scheme)} // they may be views of a buffer that the server uses again
+		h.Element, h.PeerText = forwardedElement(x)
 	}
-	if len(x.Host) > maxHost {
-		h = new(gate.Hop)
-	}
-	h.Peer, h.Client = x.Peer.Addr(), x.Client.Addr()
-	h.Host, h.Scheme = strings.Clone(x.Host), strings.Clone(x.Scheme) // they may be views of a buffer that the server uses again
-	h.Element, h.PeerText = forwardedElement(x)
-	h.ClientText = h.PeerText
-	if h.Client != h.Peer {
-		h.ClientText = address(x.Client)
+	switch client := x.Client.Addr(); {
+	case client == h.Peer:
+		h.Client, h.ClientText = client, h.PeerText
+	case h.ClientText == "" || h.Client != client: // behind a proxy it changes while the rest stays
+		h.Client, h.ClientText = client, address(x.Client)
 	}
 	return h
 }
@@ -55,10 +55,17 @@ func extend(h *gate.Header, name, value string) {
 		h.Add(name, value)
 		return
 	}
+	size := len(value)
+	for _, f := range *h {
+		if gate.EqualName(f.Name, name) {
+			size += len(f.Value) + len(", ")
+		}
+	}
 	var b strings.Builder
-	for line := range h.Values(name) {
-		if line != "" && closed(line) {
-			b.WriteString(line)
+	b.Grow(size)
+	for _, f := range *h {
+		if gate.EqualName(f.Name, name) && f.Value != "" && closed(f.Value) {
+			b.WriteString(f.Value)
 			b.WriteString(", ")
 		}
 	}
@@ -118,7 +125,10 @@ func appendAddress(b []byte, a netip.AddrPort) []byte {
 	return a.Addr().Unmap().WithZone("").AppendTo(b)
 }
 
-func address(a netip.AddrPort) string { return string(appendAddress(nil, a)) }
+func address(a netip.AddrPort) string {
+	var buffer [64]byte
+	return string(appendAddress(buffer[:0], a))
+}
 
 // port is the port that the client connected to, as far as it says so.
 func port(host, scheme string) string {

@@ -298,6 +298,27 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
+// TestAllocationsBehindProxy: what a proxy has said is continued in new texts, one for each of the three fields that depend on the client.
+func TestAllocationsBehindProxy(t *testing.T) {
+	step, x := sanitize.New(nil), exchange(`
+		X-Forwarded-For: 198.51.100.7
+		Forwarded: for=198.51.100.7;proto=https
+		X-Forwarded-Proto: https`)
+	x.PeerTrusted = true
+	clients := []netip.AddrPort{netip.MustParseAddrPort("198.51.100.7:1"), netip.MustParseAddrPort("198.51.100.8:1")}
+	i := 0
+	if n := testing.AllocsPerRun(100, func() {
+		i++
+		x.Client = clients[i%2]
+		_ = step.Handle(x)
+	}); n > 3 {
+		t.Errorf("%v allocations", n)
+	}
+	if got := x.Out.Get("X-Forwarded-For"); got != "198.51.100.7, 192.0.2.7" {
+		t.Errorf("X-Forwarded-For: %s", got)
+	}
+}
+
 // TestAttackStaleHop: an exchange that is used again says where its own request came from, whatever the one before said.
 func TestAttackStaleHop(t *testing.T) {
 	a, b := netip.MustParseAddrPort("192.0.2.7:4711"), netip.MustParseAddrPort("192.0.2.8:4711")
@@ -309,6 +330,10 @@ func TestAttackStaleHop(t *testing.T) {
 		{Peer: b, Client: b, Host: "one.example.com", Scheme: "http"},
 		{Peer: b, Client: a, Host: "one.example.com", Scheme: "http"},
 		{Peer: b, Client: a, Host: "two.example.com", Scheme: "http"},
+		{Peer: b, Client: b, Host: "two.example.com", Scheme: "http"},
+		{Peer: b, Host: "two.example.com", Scheme: "http"},
+		{Peer: b, Client: netip.AddrPortFrom(a.Addr().Next(), 1), Host: "two.example.com", Scheme: "http"},
+		{Peer: b, Client: netip.AddrPortFrom(a.Addr(), 1), Host: "two.example.com", Scheme: "http"},
 		{Peer: b, Client: a, Host: "two.example.com", Scheme: "https"},
 		{Peer: b, Client: a, Host: long, Scheme: "https"},
 		{Peer: a, Client: a, Host: long, Scheme: "https"},
