@@ -16,6 +16,8 @@ const (
 	// accessPause is the time between two writes, and fullBatch what ends it early: under load lines are written many at once, at rest each at once.
 	accessPause = 10 * time.Millisecond
 	fullBatch   = 256 << 10
+	// flushWait bounds how long Close waits for the writer: what reads the lines may hang, and that must not keep the process from ending.
+	flushWait = 5 * time.Second
 	// keptLine and keptBatch bound the memory that is kept for the next line and the next batch.
 	keptLine, keptBatch = 16 << 10, 1 << 20
 )
@@ -54,10 +56,16 @@ func (a *AccessLog) Configure(c gate.Log) {
 // Dropped is how many lines were lost because the writer was too slow or failed.
 func (a *AccessLog) Dropped() uint64 { return a.dropped.Load() }
 
-// Close writes the lines that wait and ends the writer. Lines recorded later are dropped.
+// Close writes the lines that wait and ends the writer. Lines recorded later are dropped. If the writer has not taken them within five seconds, Close returns
+// without it, and its goroutine lasts as long as the write that hangs.
 func (a *AccessLog) Close() {
 	a.once.Do(func() { close(a.quit) })
-	<-a.done
+	timer := time.NewTimer(flushWait)
+	defer timer.Stop()
+	select {
+	case <-a.done:
+	case <-timer.C:
+	}
 }
 
 // Record writes the line of x, which took d. It keeps nothing of x and does not block or, as a rule, allocate.
