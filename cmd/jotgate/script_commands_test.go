@@ -123,7 +123,7 @@ type texts []string
 func (t *texts) String() string         { return strings.Join(*t, ", ") }
 func (t *texts) Set(value string) error { *t = append(*t, value); return nil }
 
-// parseRequest reads [-H LINE]... [-d BODY] [-until REGEXP] [-ca FILE] [-to ADDRESS] [-h2c] METHOD URL. In lines and bodies, @FILE@ stands for the text of a file.
+// parseRequest reads [-H LINE]... [-d BODY] [-until REGEXP] [-ca FILE] [-to ADDRESS] [-proxy CLIENT] [-h2c] METHOD URL; with -proxy, the connection begins as one of a proxy that speaks for the client. In lines and bodies, @FILE@ stands for the text of a file.
 func parseRequest(ts *testscript.TestScript, neg bool, args []string) *request {
 	var header texts
 	f := flag.NewFlagSet("request", flag.ContinueOnError)
@@ -133,9 +133,10 @@ func parseRequest(ts *testscript.TestScript, neg bool, args []string) *request {
 	until := f.String("until", "", "repeat until the answer matches")
 	ca := f.String("ca", "", "certificate to trust")
 	to := f.String("to", "", "address to connect to")
+	client := f.String("proxy", "", "address of the client in a PROXY protocol header")
 	h2c := f.Bool("h2c", false, "HTTP/2 without TLS")
 	if err := f.Parse(args); neg || err != nil || f.NArg() != 2 {
-		ts.Fatalf("usage: [-H LINE]... [-d BODY] [-until REGEXP] [-ca FILE] [-to ADDRESS] [-h2c] METHOD URL (%v)", err)
+		ts.Fatalf("usage: [-H LINE]... [-d BODY] [-until REGEXP] [-ca FILE] [-to ADDRESS] [-proxy CLIENT] [-h2c] METHOD URL (%v)", err)
 	}
 	file := regexp.MustCompile(`@[\w.]+@`)
 	fill := func(text string) string {
@@ -160,6 +161,15 @@ func parseRequest(ts *testscript.TestScript, neg bool, args []string) *request {
 	if *to != "" {
 		q.transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, *to)
+		}
+	}
+	if *client != "" {
+		q.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			connection, err := new(net.Dialer).DialContext(ctx, network, address)
+			if err == nil {
+				_, err = fmt.Fprintf(connection, "PROXY TCP4 %s 127.0.0.1 4321 80\r\n", *client)
+			}
+			return connection, err
 		}
 	}
 	if *h2c {
@@ -220,9 +230,15 @@ func (q *request) send() (string, error) {
 	return b.String(), nil
 }
 
-// requestCommand sends a request and prints the answer for the checks of stdout.
+// requestCommand sends a request and prints the answer for the checks of stdout; negated, the answer must break off or not come at all.
 func requestCommand(ts *testscript.TestScript, neg bool, args []string) {
-	q := parseRequest(ts, neg, args)
+	q := parseRequest(ts, false, args)
+	if neg {
+		if answer, err := q.send(); err == nil {
+			ts.Fatalf("there is a whole answer: %s", answer)
+		}
+		return
+	}
 	var answer string
 	var err error
 	for begin := time.Now(); ; time.Sleep(pause) {

@@ -81,6 +81,7 @@ func (u *upstream) start(s *stage, name string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { echo(w, r, name) })
 	mux.HandleFunc("/healthz", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/short/held", func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	mux.HandleFunc("/held", func(w http.ResponseWriter, r *http.Request) {
 		s.arrived <- struct{}{}
 		select {
@@ -89,6 +90,7 @@ func (u *upstream) start(s *stage, name string) error {
 		case <-r.Context().Done():
 		}
 	})
+	mux.HandleFunc("/broken", broken)
 	mux.HandleFunc("/events", u.events)
 	mux.HandleFunc("/call", call)
 	mux.Handle("/socket", websocket.Handler(func(c *websocket.Conn) { _, _ = io.Copy(c, c) }))
@@ -124,6 +126,14 @@ func headerLines(h http.Header) []string {
 	}
 	slices.Sort(lines)
 	return lines
+}
+
+// broken dies in the middle of an answer.
+func broken(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Length", "100")
+	_, _ = io.WriteString(w, "the first half")
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
 }
 
 // events sends one server-sent event, and a second when it is told to.
