@@ -43,7 +43,7 @@ func FuzzResponse(f *testing.F) {
 		for _, method := range []string{"GET", "HEAD"} {
 			checkResponse(t, raw, method)
 			checkCanonicalResponse(t, raw, method)
-			if len(raw) < 300 {
+			if len(raw) < 120 {
 				checkPieces(t, raw, func(_ bool, pieces ...[]byte) message { return readResponse(method, h1.Limits{}, pieces...) })
 			}
 		}
