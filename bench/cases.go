@@ -38,6 +38,7 @@ type scenario struct {
 	APIs      int   // the number of APIs of jotgate, all of which are called in turn
 	Large     bool  // bodies of 128 kB
 	Full      bool  // two forwarded headers and the access log
+	One       bool  // jotgate may use one processor only
 	Rates     []int // open loop, requests a second, besides saturation
 	Memory    bool  // memory, connections and start instead of CPU time
 	Wrk       bool  // driven by wrk instead of our own generator
@@ -85,6 +86,7 @@ func scenarios() []scenario {
 	}
 	return append(list,
 		scenario{Name: "rs256-full", Text: "RS256, one token, two forwarded headers, metrics and access log", Algorithm: jose.RS256, Tokens: 1, Full: true, Kinds: own},
+		scenario{Name: "rs256-unseen-one", Text: "RS256, each token once, on one processor", Algorithm: jose.RS256, Tokens: tokensUnseen, One: true, Kinds: own},
 		scenario{Name: "tls-plain", Text: "TLS, no token", TLS: true, Kinds: []string{kindNginx, kindHAProxy, kindJotgate}},
 		scenario{Name: "tls-rs256-seen", Text: "TLS, RS256, one token", TLS: true, Algorithm: jose.RS256, Tokens: 1, Kinds: verifiers},
 		scenario{Name: "apis-10", Text: "10 APIs, no token", APIs: 10, Kinds: own},

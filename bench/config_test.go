@@ -84,13 +84,21 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+func TestSubjectNames(t *testing.T) {
+	for engine, want := range map[string]string{ownEngine: "jotgate", "net/http": "jotgate-nethttp"} {
+		if got := subjectName(engine); got != want {
+			t.Errorf("subjectName(%q) = %q, want %q", engine, got, want)
+		}
+	}
+}
+
 func TestConfigurations(t *testing.T) {
 	key, err := newIssuerKey(jose.HS256, t.TempDir(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &spec{folder: "/folder", address: loopback(1), admin: loopback(2), upstream: loopback(3), key: key, cpus: 2, scenario: scenario{APIs: 3, Full: true, TLS: true}, cert: &certificate{certFile: "C", keyFile: "K", bothFile: "B"}}
-	text, err := jotgateConfig(s, "h1")
+	text, err := jotgateConfig(s, "net/http")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +118,7 @@ func TestConfigurations(t *testing.T) {
 	if err := json.Unmarshal(text, &config); err != nil {
 		t.Fatal(err)
 	}
-	if len(config.APIs) != 3 || config.APIs[2].Match != "PathPrefix(`/api-00002`)" || len(config.APIs[0].Auth.JWT.ForwardHeaders) != 2 || !config.Log.Access || config.Listeners[0].Engine != "h1" {
+	if len(config.APIs) != 3 || config.APIs[2].Match != "PathPrefix(`/api-00002`)" || len(config.APIs[0].Auth.JWT.ForwardHeaders) != 2 || !config.Log.Access || config.Listeners[0].Engine != "net/http" {
 		t.Errorf("jotgate: %s", text)
 	}
 	haproxy := haproxyConfig(s)

@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// ownEngine is jotgate's default engine, among the values of listeners[].engine.
+const ownEngine = "jotgate"
+
 type object = map[string]any
 
 // jotgateConfig is the gateway's configuration, in the JSON part of YAML. The checks of tokens are those of haproxyConfig.
@@ -75,7 +78,7 @@ func jotgateSubjects(program string, engines []string, folder string) (subjects 
 			return nil, nil, err
 		}
 		if ok {
-			subjects = append(subjects, subject{Name: "jotgate-" + strings.ReplaceAll(engine, "/", ""), Kind: kindJotgate, Engine: engine})
+			subjects = append(subjects, subject{Name: subjectName(engine), Kind: kindJotgate, Engine: engine})
 		} else {
 			skipped = append(skipped, "jotgate with the engine "+engine+": this build does not know it")
 		}
@@ -90,7 +93,15 @@ func jotgateSubjects(program string, engines []string, folder string) (subjects 
 	if !ok {
 		return nil, nil, fmt.Errorf("%s refuses a configuration without a choice of the engine", program)
 	}
-	return []subject{{Name: "jotgate", Kind: kindJotgate}}, skipped, nil
+	return []subject{{Name: kindJotgate, Kind: kindJotgate}}, skipped, nil
+}
+
+// subjectName is how jotgate with an engine is called: jotgate with its own one, and jotgate-nethttp.
+func subjectName(engine string) string {
+	if engine == ownEngine {
+		return kindJotgate
+	}
+	return kindJotgate + "-" + strings.ReplaceAll(engine, "/", "")
 }
 
 // accepts asks the program whether it takes a configuration with this engine.

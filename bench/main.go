@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -41,7 +42,7 @@ func parseOptions(args []string) (options, error) {
 	flags.BoolVar(&o.short, "short", false, "a few hundred requests for each case, only to see that everything works")
 	flags.StringVar(&o.out, "out", "", "`folder` for results.md and the charts; empty: only print the table")
 	flags.StringVar(&o.jotgate, "jotgate", "", "the jotgate `program` to measure; empty: build the one of this repository")
-	engines := flags.String("engines", "h1,net/http", "values of listeners[].engine to measure, as far as the program knows them")
+	engines := flags.String("engines", "jotgate,net/http", "values of listeners[].engine to measure, as far as the program knows them")
 	flags.BoolVar(&o.list, "list", false, "print the names of the cases")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -108,11 +109,40 @@ func measureAll(o options) (err error) {
 		fmt.Fprintln(os.Stderr, "bench: nginx, which is the upstream of all cases, is not installed: nothing is measured")
 		return nil
 	}
+	defer b.servers.close()
+	defer b.endOnSignal()()
 	results, err := b.measureCells(cells)
 	if err != nil {
 		return err
 	}
-	return publish(o, b, subjects, skipped, results)
+	if err := publish(o, b, subjects, skipped, results); err != nil {
+		return err
+	}
+	var failures []error
+	for _, r := range results {
+		failures = append(failures, r.failure)
+	}
+	return errors.Join(failures...)
+}
+
+// endOnSignal has an interruption end the servers and then the program. The function that it returns stops waiting for one.
+func (b *bench) endOnSignal() (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+			b.servers.close()
+			_ = os.RemoveAll(b.folder)
+			os.Exit(1)
+		case <-done:
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+	}
 }
 
 // allSubjects lists the proxies that are there.
@@ -176,27 +206,30 @@ func findPrograms(o options, folder string) (programs map[string]string, skipped
 type result struct {
 	cell    cell
 	samples []sample
+	failure error // of a case that did not go right in every round: it has no samples
 }
 
-// measureCells runs all rounds: A B C ... A B C, so that what changes on the machine in the meantime changes for all.
+// measureCells runs all rounds: A B C ... A B C, so that what changes on the machine in the meantime changes for all. A case that fails is left out from then on.
 func (b *bench) measureCells(cells []cell) ([]result, error) {
 	if err := b.prepare(cells); err != nil {
 		return nil, err
 	}
-	defer b.upstream.stop()
 	results := make([]result, len(cells))
 	for round := range b.sizes.rounds {
 		for i, c := range cells {
-			if c.scenario.Wrk && b.programs["wrk"] == "" {
+			r := &results[i]
+			r.cell = c
+			if r.failure != nil || c.scenario.Wrk && b.programs["wrk"] == "" {
 				continue
 			}
 			begin := time.Now()
 			s, err := b.measure(c)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", c.name(), err)
+				*r = result{cell: c, failure: fmt.Errorf("%s: %w", c.name(), err)}
+				fmt.Fprintln(os.Stderr, r.failure)
+				continue
 			}
-			results[i].cell = c
-			results[i].samples = append(results[i].samples, s)
+			r.samples = append(r.samples, s)
 			fmt.Fprintf(os.Stderr, "round %d/%d  %-32s %6.1f µs a request, measured in %.1f s\n", round+1, b.sizes.rounds, c.name(), s[metricCPU], time.Since(begin).Seconds())
 		}
 	}
@@ -239,12 +272,11 @@ func (b *bench) startUpstream() error {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return err
 	}
-	if b.upstream, err = start(nil, b.programs[kindNginx], "-p", b.folder, "-e", "stderr", "-c", file); err != nil {
+	if b.upstream, err = b.servers.start(nil, nil, b.programs[kindNginx], "-p", b.folder, "-e", "stderr", "-c", file); err != nil {
 		return err
 	}
 	b.counter = counter{newProbe(b.address, nil)}
 	if _, err := b.counter.probe.untilGood(b.upstream, serverName, "/", "", 10*time.Second); err != nil {
-		b.upstream.stop()
 		return fmt.Errorf("the upstream: %w", err)
 	}
 	return nil

@@ -52,27 +52,35 @@ func TestUsageOfChildren(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	child, err := start(nil, "sh", "-c", "sleep 60 & while :; do :; done")
+	var all servers
+	defer all.close()
+	child, err := all.start(nil, nil, "sh", "-c", "sleep 60 & while :; do :; done")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer child.stop()
 	var u usage
 	for u.total < 20*time.Millisecond || len(u.pids) < 2 {
 		if u, err = usageOf(child.pid()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	all, err := usageOf(os.Getpid())
+	after, err := usageOf(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := all.since(before); err == nil {
+	if _, err := after.since(before); err == nil {
 		t.Error("a process that came during the measurement was not noticed")
 	}
 	child.stop()
 	if _, err := usageOf(child.pid()); err == nil {
 		t.Error("the CPU time of a process that has ended was read")
+	}
+	if len(all.running) != 0 {
+		t.Error("a process that has ended counts as running")
+	}
+	all.close()
+	if _, err := all.start(nil, nil, "sh", "-c", "sleep 60"); err == nil {
+		t.Error("a process was started after the end")
 	}
 }
 

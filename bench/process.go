@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -19,11 +20,30 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 )
+
+// servers are the processes that have to end before we do.
+type servers struct {
+	mu      sync.Mutex
+	closed  bool
+	running map[*process]struct{}
+}
+
+// close ends all that run. None is started any more.
+func (s *servers) close() {
+	s.mu.Lock()
+	s.closed = true
+	running := slices.Collect(maps.Keys(s.running))
+	s.mu.Unlock()
+	for _, p := range running {
+		p.stop()
+	}
+}
 
 // process is a server that we have started.
 type process struct {
@@ -32,21 +52,32 @@ type process struct {
 	ended  chan struct{} // closed when the process is gone
 	begun  time.Time
 	once   sync.Once
+	among  *servers
 }
 
-// start runs a program in a process group of its own; what it prints goes to stdout, or nowhere.
-func start(stdout *os.File, program string, args ...string) (*process, error) {
-	p := &process{cmd: exec.Command(program, args...), ended: make(chan struct{})}
+// start runs a program in a process group of its own, with env beside our own environment; what it prints goes to stdout, or nowhere.
+func (s *servers) start(stdout *os.File, env []string, program string, args ...string) (*process, error) {
+	p := &process{cmd: exec.Command(program, args...), ended: make(chan struct{}), among: s}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = &p.stderr
 	p.cmd.WaitDelay = time.Second
 	if stdout != nil {
 		p.cmd.Stdout = stdout
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errors.New("starting a server: everything is ending")
+	}
 	p.begun = time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", program, err)
 	}
+	if s.running == nil {
+		s.running = make(map[*process]struct{})
+	}
+	s.running[p] = struct{}{}
 	go func() {
 		_ = p.cmd.Wait() // its error is the process state, which running tells
 		close(p.ended)
@@ -60,10 +91,17 @@ func (p *process) pid() int { return p.cmd.Process.Pid }
 func (p *process) running() error {
 	select {
 	case <-p.ended:
-		return fmt.Errorf("%s has ended: %s\n%s", filepath.Base(p.cmd.Path), p.cmd.ProcessState, strings.TrimSpace(p.stderr.String()))
+		return fmt.Errorf("%s has ended: %s\n%s", filepath.Base(p.cmd.Path), p.cmd.ProcessState, p.said())
 	default:
 		return nil
 	}
+}
+
+// said is the end of what the process wrote to standard error. It is complete once the process has ended.
+func (p *process) said() string {
+	const most = 2000
+	text := strings.TrimSpace(p.stderr.String())
+	return text[max(0, len(text)-most):]
 }
 
 // stop asks the process to end, and then ends what is left of its group. It may be called again.
@@ -76,6 +114,9 @@ func (p *process) stop() {
 		}
 		_ = syscall.Kill(-p.pid(), syscall.SIGKILL)
 		<-p.ended
+		p.among.mu.Lock()
+		delete(p.among.running, p)
+		p.among.mu.Unlock()
 	})
 }
 
@@ -148,7 +189,8 @@ func (p *probe) untilGood(server *process, host, path, token string, patience ti
 		}
 		time.Sleep(500 * time.Microsecond)
 	}
-	return 0, fmt.Errorf("no good answer within %s: %w\n%s", patience, last, strings.TrimSpace(server.stderr.String()))
+	server.stop()
+	return 0, fmt.Errorf("no good answer within %s: %w\n%s", patience, last, server.said())
 }
 
 // certificate is what the servers show in TLS: a P-256 key, signed by itself.

@@ -84,6 +84,12 @@ func (r *report) markdown(charts []chart) string {
 	for _, s := range r.skipped {
 		fmt.Fprintf(&b, "- Left out: %s.\n", s)
 	}
+	for _, result := range r.results {
+		if result.failure != nil {
+			reason, _, _ := strings.Cut(result.failure.Error(), "\n")
+			fmt.Fprintf(&b, "- **Failed: %s.**\n", reason)
+		}
+	}
 	b.WriteString(r.noise())
 	b.WriteString("\n## Targets\n\n")
 	r.writeTargets(&b)

@@ -69,7 +69,7 @@ func cellOf(t *testing.T, sub subject, scenario string) cell {
 }
 
 var (
-	testOwn  = subject{Name: "jotgate-h1", Kind: kindJotgate, Engine: "h1"}
+	testOwn  = subject{Name: "jotgate", Kind: kindJotgate, Engine: ownEngine}
 	testPeer = subject{Name: kindHAProxy, Kind: kindHAProxy}
 )
 
@@ -82,11 +82,11 @@ func testResults(t *testing.T) []result {
 		return samples
 	}
 	results := []result{
-		{cellOf(t, testPeer, "plain"), cpu(20, 10, 16)},
-		{cellOf(t, testOwn, "plain"), cpu(10, 9, 20)},
-		{cellOf(t, testPeer, "rs256-seen"), cpu(50, 50, 50)},
-		{cellOf(t, testOwn, "rs256-seen"), cpu(19, 20, 21)},
-		{cellOf(t, testOwn, "memory"), []sample{{metricIdle: 5e6, metricLoaded: 9e6, metricConnection: 4000, metricFirst: 12}}},
+		{cell: cellOf(t, testPeer, "plain"), samples: cpu(20, 10, 16)},
+		{cell: cellOf(t, testOwn, "plain"), samples: cpu(10, 9, 20)},
+		{cell: cellOf(t, testPeer, "rs256-seen"), samples: cpu(50, 50, 50)},
+		{cell: cellOf(t, testOwn, "rs256-seen"), samples: cpu(19, 20, 21)},
+		{cell: cellOf(t, testOwn, "memory"), samples: []sample{{metricIdle: 5e6, metricLoaded: 9e6, metricConnection: 4000, metricFirst: 12}}},
 	}
 	for i := range results[2].samples {
 		results[2].samples[i]["20000/"+metricP99] = 6000
@@ -109,21 +109,21 @@ func TestJudge(t *testing.T) {
 		return target{}
 	}
 	// 10/16: the ratio of the medians; the extremes are 10/20 and 20/16, round by round.
-	v := judge(find("no token / HAProxy, at saturation"), "jotgate-h1", results)
+	v := judge(find("no token / HAProxy, at saturation"), "jotgate", results)
 	if want := (spread{0.625, 0.5, 1.25, 3}); v.value != want || !v.met || v.late != "" {
 		t.Errorf("plain: %+v, want %v and met", v, want)
 	}
-	if v = judge(find("RS256, token seen / HAProxy RS256"), "jotgate-h1", results); v.value.Median != 0.4 || v.met {
+	if v = judge(find("RS256, token seen / HAProxy RS256"), "jotgate", results); v.value.Median != 0.4 || v.met {
 		t.Errorf("RS256: %+v, want 0.4 and missed", v)
 	}
-	if v = judge(find("p99"), "jotgate-h1", results); v.value.Median != 0.5 || v.met || v.late != "jotgate-h1" {
+	if v = judge(find("p99"), "jotgate", results); v.value.Median != 0.5 || v.met || v.late != "jotgate" {
 		t.Errorf("p99: %+v, want it missed, as the rate was not held", v)
 	}
-	if v = judge(find("idle keep-alive"), "jotgate-h1", results); v.value.Median != 4 || !v.met {
+	if v = judge(find("idle keep-alive"), "jotgate", results); v.value.Median != 4 || !v.met {
 		t.Errorf("connection: %+v, want 4 kB and met", v)
 	}
 	for _, name := range []string{"HS256", "bodies", "from exec"} {
-		if v = judge(find(name), "jotgate-h1", results); v.known || v.met {
+		if v = judge(find(name), "jotgate", results); v.known || v.met {
 			t.Errorf("%s: %+v, want it not measured", name, v)
 		}
 	}
@@ -167,7 +167,7 @@ func TestPlan(t *testing.T) {
 		}
 		seen[c.name()] = true
 	}
-	if seen["nginx/rs256-seen"] || !seen["haproxy/es256-unseen"] || !seen["jotgate-h1/rs256-apis-10000"] {
+	if seen["nginx/rs256-seen"] || !seen["haproxy/es256-unseen"] || !seen["jotgate/rs256-apis-10000"] {
 		t.Errorf("wrong cases: %v", seen)
 	}
 	some, err := plan(subjects, regexp.MustCompile("^haproxy/.*seen"))
@@ -180,16 +180,16 @@ func TestPlan(t *testing.T) {
 }
 
 func TestMarkdown(t *testing.T) {
-	r := report{machine: machine{Processor: "Some CPU", Cores: 2}, sizes: sizes{rounds: 3, requests: 15000, connections: 64, idle: 9500}, own: []string{"jotgate-h1"}, skipped: []string{"wrk: not installed"}, results: testResults(t)}
+	r := report{machine: machine{Processor: "Some CPU", Cores: 2}, sizes: sizes{rounds: 3, requests: 15000, connections: 64, idle: 9500}, own: []string{"jotgate"}, skipped: []string{"wrk: not installed"}, results: testResults(t)}
 	text := r.markdown(r.charts())
 	for _, want := range []string{
 		"Left out: wrk: not installed.",
 		"| no token / HAProxy, at saturation | 0.95 | 0.62 (0.50-1.25) | ✓ |",
 		"| RS256, token seen / HAProxy RS256 | 0.36 | 0.40 (0.38-0.42) | ✗ |",
-		"0.50 (0.50-0.50), but jotgate-h1 did not keep up with the rate | ✗ |",
+		"0.50 (0.50-0.50), but jotgate did not keep up with the rate | ✗ |",
 		"| HS256, each token once / HAProxy HS256 | 0.75 | not measured | |",
 		"| no token | haproxy | 16.0 (10.0-20.0) | 75 % | 50,000 (50,000-50,000) | 900 | 2,000 (2,000-2,000) |  |",
-		"| memory and start | jotgate-h1 | 5.00 | 9.00 | 4.00 | 12.0 |",
+		"| memory and start | jotgate | 5.00 | 9.00 | 4.00 | 12.0 |",
 		"![CPU time of a request without a token, at saturation](plain.svg)",
 		"Other programs used 1 % of the processors",
 	} {
@@ -207,6 +207,10 @@ func TestMarkdown(t *testing.T) {
 	}
 	if !strings.Contains(r.markdown(nil), "not to be quoted") {
 		t.Error("a noisy machine was not noticed")
+	}
+	failed := report{results: []result{{cell: r.results[0].cell, failure: errors.New("haproxy/plain: the upstream's marker is missing\nand more")}}, own: r.own}
+	if page := failed.markdown(nil); !strings.Contains(page, "- **Failed: haproxy/plain: the upstream's marker is missing.**\n") {
+		t.Errorf("the failure is not named:\n%s", page)
 	}
 	columns := 0
 	for line := range strings.Lines(text) {

@@ -48,7 +48,7 @@ type sizes struct {
 }
 
 func fullSizes(rounds, requests, unseen int) sizes {
-	return sizes{rounds: rounds, requests: requests, warmup: 2000, seconds: 3, large: max(requests/10, 1), connections: 64, unseen: unseen, idle: idleLimit(9500), settle: 500 * time.Millisecond, poolLimit: math.MaxInt, wrkSeconds: 3}
+	return sizes{rounds: rounds, requests: requests, warmup: 2000, seconds: 2, large: max(requests/10, 1), connections: 64, unseen: unseen, idle: idleLimit(9500), settle: 500 * time.Millisecond, poolLimit: math.MaxInt, wrkSeconds: 3}
 }
 
 func shortSizes() sizes {
@@ -61,6 +61,7 @@ type bench struct {
 	programs map[string]string // by kind of subject, and "wrk"
 	sizes    sizes
 	cpus     int
+	servers  servers
 	upstream *process
 	address  netip.AddrPort // of the upstream
 	counter  counter
@@ -95,7 +96,7 @@ func (b *bench) measure(c cell) (sample, error) {
 	if err := r.start(); err != nil {
 		return nil, err
 	}
-	defer r.server.stop()
+	defer func() { r.server.stop() }() // the last one, if there are several
 	if err := r.refusals(); err != nil {
 		return nil, fmt.Errorf("checking refusals: %w", err)
 	}
@@ -188,7 +189,11 @@ func (r *run) start() error {
 		}
 		token = pool[0]
 	}
-	if r.server, err = start(r.output, program, args...); err != nil {
+	var env []string
+	if r.cell.scenario.One {
+		env = []string{"GOMAXPROCS=1"}
+	}
+	if r.server, err = r.servers.start(r.output, env, program, args...); err != nil {
 		return err
 	}
 	first, err := r.probe.untilGood(r.server, serverName, r.traffic.paths[0], token, 30*time.Second)
