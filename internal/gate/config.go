@@ -40,6 +40,8 @@ type Listener struct {
 	TLS *ListenerTLS `yaml:"tls"`
 	// HTTP2 offers HTTP/2: by ALPN with TLS, and with prior knowledge (h2c) without.
 	HTTP2 bool `yaml:"http2"`
+	// Engine serves HTTP/1.1: jotgate (the gateway's own) or net/http (Go's). HTTP/2 is always served by net/http.
+	Engine string `yaml:"engine"`
 	// TrustedProxies are the addresses (CIDR or single) from which X-Forwarded-* and Forwarded are believed. From all others these headers are removed.
 	TrustedProxies []netip.Prefix `yaml:"trustedProxies"`
 	// ProxyProtocol are the addresses (CIDR or single) that must start every connection with a PROXY protocol header, version 1 or 2.
@@ -60,11 +62,18 @@ type Listener struct {
 // SetDefaults fills in what a configuration leaves out.
 func (l *Listener) SetDefaults() {
 	l.HTTP2 = true
+	l.Engine = EngineNetHTTP
 	l.MaxHeaderBytes = 64 << 10
 	l.HeaderTimeout = 10 * time.Second
 	l.IdleTimeout = 3 * time.Minute
 	l.BodyTimeout = time.Minute
 }
+
+// The engines that serve HTTP/1.1.
+const (
+	EngineOwn     = "jotgate"
+	EngineNetHTTP = "net/http"
+)
 
 // ListenerTLS is what a listener needs to speak TLS. The files are watched; a changed pair is taken over without a reload, a broken one is reported
 // and the former kept.

@@ -50,6 +50,9 @@ func Check(l *gate.Listener) gate.Problems {
 	if l.BodyTimeout <= 0 {
 		add("bodyTimeout", "such as 1m", "a time limit is needed, or clients could hold connections for ever")
 	}
+	if l.Engine != gate.EngineOwn && l.Engine != gate.EngineNetHTTP {
+		add("engine", "use jotgate or net/http", "unknown engine %q", l.Engine)
+	}
 	if l.TLS != nil {
 		checkTLS(l.TLS, add)
 	}

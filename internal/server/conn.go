@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/jotgate/jotgate/internal/rawconn"
 )
 
 // writePiece bounds what is written in one go, so that the time limit starts anew while a large write makes progress.
@@ -16,16 +18,23 @@ const writePiece = 64 << 10
 // is known to its generation until it is closed.
 type conn struct {
 	*net.TCPConn
+	raw        net.Conn // what TCPConn is read and written by
 	generation *generation
 	peer       netip.AddrPort // after the PROXY protocol
 	serverName string         // from TLS
 	clientCert *x509.Certificate
 	ahead      []byte      // read already; only the reading goroutine touches it
 	used       atomic.Bool // HTTP has begun: something was read past the PROXY protocol and TLS
+	h1, idle   atomic.Bool // it is served by this package's own engine; which waits for a request
 	closed     sync.Once
 	framing    framing // of HTTP/1.1; the reading goroutine's, but for its atomic field
 
 	writeEnd atomic.Int64 // deadline that was asked for by SetWriteDeadline, in Unix nanoseconds; 0 is none
+	writeSet atomic.Int64 // deadline that Write has set, likewise
+}
+
+func newConn(tcp *net.TCPConn, g *generation) *conn {
+	return &conn{TCPConn: tcp, raw: rawconn.Wrap(tcp, rawconn.Raw), generation: g}
 }
 
 // RemoteAddr is the peer after the PROXY protocol.
@@ -38,31 +47,42 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.ahead = c.ahead[n:]
 		return n, nil
 	}
-	return c.TCPConn.Read(p)
+	return c.raw.Read(p)
 }
 
-// Write fails when the peer takes nothing for the listener's BodyTimeout.
+// Write fails when the peer takes nothing for the listener's BodyTimeout, or up to a second longer: the limit is not set anew for every write.
 func (c *conn) Write(p []byte) (int, error) {
 	stall := c.generation.cfg.BodyTimeout
 	if stall <= 0 {
-		return c.TCPConn.Write(p)
+		return c.raw.Write(p)
 	}
 	total := 0
 	for {
-		end := time.Now().Add(stall)
-		if asked := c.writeEnd.Load(); asked != 0 && asked < end.UnixNano() {
-			end = time.Unix(0, asked)
-		}
-		if err := c.TCPConn.SetWriteDeadline(end); err != nil {
+		if err := c.limitWrites(stall); err != nil {
 			return total, err
 		}
-		n, err := c.TCPConn.Write(p[:min(len(p), writePiece)])
+		n, err := c.raw.Write(p[:min(len(p), writePiece)])
 		total += n
 		p = p[n:]
 		if err != nil || len(p) == 0 {
 			return total, err
 		}
 	}
+}
+
+func (c *conn) limitWrites(stall time.Duration) error {
+	end := time.Now().Add(stall)
+	asked := c.writeEnd.Load()
+	if asked != 0 && asked < end.UnixNano() {
+		c.writeSet.Store(0)
+		return c.TCPConn.SetWriteDeadline(time.Unix(0, asked))
+	}
+	if c.writeSet.Load() >= end.UnixNano() {
+		return nil
+	}
+	end = end.Add(min(stall, deadlineSlack))
+	c.writeSet.Store(end.UnixNano())
+	return c.TCPConn.SetWriteDeadline(end)
 }
 
 // SetWriteDeadline bounds writes; the listener's limit applies as well.
@@ -72,6 +92,7 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 		asked = t.UnixNano()
 	}
 	c.writeEnd.Store(asked)
+	c.writeSet.Store(0)
 	return c.TCPConn.SetWriteDeadline(t)
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/internal/h1"
 )
 
 // defaultHandshake bounds the start of a connection where the listener sets no header timeout.
@@ -28,6 +29,8 @@ type generation struct {
 	certs  *certificates // nil without TLS
 	log    *slog.Logger
 	http   *http.Server
+
+	h1limits h1.Limits
 
 	ready   chan net.Conn // opened connections on their way to http
 	closing chan struct{} // closed when http takes no more connections
@@ -69,6 +72,7 @@ func newGeneration(s *Set, sock *socket, cfg gate.Listener, certs *certificates)
 			return context.WithValue(ctx, connKey{}, connOf(c))
 		},
 	}
+	g.h1limits = h1.Limits{Head: int(g.maxHeader()), HTTP10: true}.WithDefaults()
 	if cfg.HeaderTimeout <= 0 {
 		g.http.ReadHeaderTimeout = -1 // 0 would mean another setting
 	}
@@ -135,7 +139,7 @@ func (s *source) Addr() net.Addr { return s.socket.listener.Addr() }
 
 // admit takes a new connection.
 func (g *generation) admit(raw *net.TCPConn) {
-	c := &conn{TCPConn: raw, generation: g}
+	c := newConn(raw, g)
 	if a, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
 		ap := a.AddrPort()
 		c.peer = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
@@ -144,15 +148,34 @@ func (g *generation) admit(raw *net.TCPConn) {
 	g.open[c] = struct{}{}
 	g.mu.Unlock()
 	proxied := contains(g.cfg.ProxyProtocol, c.peer.Addr())
-	if !proxied && g.certs == nil {
-		g.hand(&plainConn{c, c})
-		return
-	}
-	g.set.tasks.Go(func() { g.prepare(c, proxied) })
+	g.set.tasks.Go(func() {
+		if nc := g.prepare(c, proxied); nc != nil {
+			g.dispatch(c, nc)
+		}
+	})
 }
 
-// prepare reads what comes before HTTP: the PROXY protocol header and the TLS handshake.
-func (g *generation) prepare(c *conn, proxied bool) {
+// dispatch gives an opened connection to the engine that serves it.
+func (g *generation) dispatch(c *conn, nc net.Conn) {
+	t, _ := nc.(*tls.Conn)
+	switch {
+	case t != nil && t.ConnectionState().NegotiatedProtocol == "h2":
+		c.used.Store(true) // it ends by GOAWAY
+		g.hand(t)
+	case g.cfg.Engine != gate.EngineNetHTTP:
+		g.serveH1(c, nc)
+	case t != nil:
+		g.hand(&tlsConn{plainConn{t, c}, t})
+	default:
+		g.hand(&plainConn{c, c})
+	}
+}
+
+// prepare reads what comes before HTTP: the PROXY protocol header and the TLS handshake. It returns what HTTP is spoken on, or nil if the connection is refused.
+func (g *generation) prepare(c *conn, proxied bool) net.Conn {
+	if !proxied && g.certs == nil {
+		return c
+	}
 	limit := g.cfg.HeaderTimeout
 	if limit <= 0 {
 		limit = defaultHandshake
@@ -164,20 +187,19 @@ func (g *generation) prepare(c *conn, proxied bool) {
 		if err := c.readProxyHeader(); err != nil {
 			g.log.Info("connection without a valid PROXY protocol header refused", "peer", c.peer, "error", err)
 			_ = c.Close()
-			return
+			return nil
 		}
 	}
 	if g.certs == nil {
 		_ = c.SetDeadline(time.Time{})
-		g.hand(&plainConn{c, c})
-		return
+		return c
 	}
 	t := tls.Server(c, g.certs.config())
 	if err := t.HandshakeContext(g.set.ctx); err != nil {
 		answerPlaintext(err)
 		g.log.Debug("tls handshake failed", "peer", c.peer, "error", err)
 		_ = c.Close()
-		return
+		return nil
 	}
 	_ = c.SetDeadline(time.Time{})
 	state := t.ConnectionState()
@@ -185,12 +207,7 @@ func (g *generation) prepare(c *conn, proxied bool) {
 	if len(state.PeerCertificates) > 0 {
 		c.clientCert = state.PeerCertificates[0]
 	}
-	if state.NegotiatedProtocol == "h2" {
-		c.used.Store(true) // it ends by GOAWAY
-		g.hand(t)
-		return
-	}
-	g.hand(&tlsConn{plainConn{t, c}, t})
+	return t
 }
 
 // answerPlaintext tells a client that speaks HTTP to a TLS listener what is wrong.
@@ -265,6 +282,7 @@ func (g *generation) drain() {
 	}
 	g.linger()
 	g.closeSilent()
+	g.closeIf(func(c *conn) bool { return c.h1.Load() && c.idle.Load() })
 	_ = g.http.Shutdown(g.set.ctx)
 	cut := g.set.ctx.Done()
 	for g.connections() > 0 || g.serving.Load() > 0 {

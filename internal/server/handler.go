@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime"
 	"runtime/debug"
@@ -74,28 +75,38 @@ func (g *generation) exchange(s *session, rw http.ResponseWriter, r *http.Reques
 
 // run has the exchange served. A panic is answered 500 if nothing was sent, and otherwise breaks the response off.
 func (s *session) run(h gate.Handler) {
+	panicked, aborted := serveSafely(h, &s.x, s.w.generation.log)
+	switch {
+	case s.w.state == stateHijacked:
+	case aborted, panicked && s.w.state != stateNew:
+		s.w.Abort()
+	case s.w.state == stateNew && !s.w.aborted:
+		// A panic, or a handler that answered nothing.
+		s.refuse(gate.ReasonInternal, "")
+	}
+}
+
+// serveSafely has an exchange served and reports whether the handler panicked, and whether it did so to break the response off.
+func serveSafely(h gate.Handler, x *gate.Exchange, log *slog.Logger) (panicked, aborted bool) {
 	defer func() {
 		v := recover()
+		if v == nil {
+			return
+		}
 		err, _ := v.(error)
-		abort := errors.Is(err, http.ErrAbortHandler)
-		if v != nil && !abort {
-			// The value may hold parts of the request; its type and the stack do not.
-			text := fmt.Sprintf("%T", v)
-			if e, ok := v.(runtime.Error); ok {
-				text = e.Error()
-			}
-			s.w.generation.log.Error("handler panicked", "panic", text, "stack", string(debug.Stack()))
+		panicked, aborted = true, errors.Is(err, http.ErrAbortHandler)
+		if aborted {
+			return
 		}
-		switch {
-		case s.w.state == stateHijacked:
-		case abort, v != nil && s.w.state != stateNew:
-			s.w.Abort()
-		case s.w.state == stateNew && !s.w.aborted:
-			// A panic, or a handler that answered nothing.
-			s.refuse(gate.ReasonInternal, "")
+		// The value may hold parts of the request; its type and the stack do not.
+		text := fmt.Sprintf("%T", v)
+		if e, ok := v.(runtime.Error); ok {
+			text = e.Error()
 		}
+		log.Error("handler panicked", "panic", text, "stack", string(debug.Stack()))
 	}()
-	h.Serve(&s.x)
+	h.Serve(x)
+	return false, false
 }
 
 // refuse answers a message that is at fault with the status of the reason and no body.

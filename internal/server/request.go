@@ -26,7 +26,6 @@ func (s *session) fill(g *generation, c *conn, r *http.Request) (reason gate.Rea
 	x.Peer = c.peer
 	believe(x, g.cfg.TrustedProxies)
 
-	host, ok := hostName(x.Host)
 	switch {
 	case x.Proto < 10 || x.Proto > 11 && x.Proto != 20:
 		return gate.ReasonHTTPVersion, r.Proto
@@ -36,12 +35,26 @@ func (s *session) fill(g *generation, c *conn, r *http.Request) (reason gate.Rea
 		return gate.ReasonHTTPVersion, "HTTP/2.0"
 	case headerSize(x) > g.maxHeader():
 		return gate.ReasonHeaderLarge, ""
-	case !ok:
-		return gate.ReasonBadHost, ""
 	case !sameHost(r):
 		return gate.ReasonBadHost, "Host differs from :authority"
 	case !sameLength(r):
 		return gate.ReasonBadMessage, "Content-Length differs from the body"
+	}
+	if reason, detail := g.admissible(x); reason != "" {
+		return reason, detail
+	}
+	if x.Proto == 11 {
+		x.Upgrade = upgradeOf(x.In)
+	}
+	return "", ""
+}
+
+// admissible judges what both engines leave to be judged: a reason other than "" says why the message must be refused.
+func (g *generation) admissible(x *gate.Exchange) (reason gate.Reason, detail string) {
+	host, ok := hostName(x.Host)
+	switch {
+	case !ok:
+		return gate.ReasonBadHost, ""
 	case !validTarget(x.Method, x.Target):
 		return gate.ReasonBadTarget, ""
 	// Which API a request belongs to, and so which token it needs, follows from Host alone, on every listener: a TLS name that differs (or is absent, when the
@@ -49,9 +62,6 @@ func (s *session) fill(g *generation, c *conn, r *http.Request) (reason gate.Rea
 	// the TLS name, must the two agree (RFC 9110 section 7.4).
 	case g.cfg.TLS != nil && g.cfg.TLS.ClientCAFile != "" && x.ServerName != "" && !gate.EqualName(strings.TrimSuffix(host, "."), x.ServerName):
 		return gate.ReasonMisdirected, ""
-	}
-	if x.Proto == 11 {
-		x.Upgrade = upgradeOf(x.In)
 	}
 	return "", ""
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/internal/h1"
 )
 
 const (
@@ -42,6 +43,7 @@ type Set struct {
 	log     *slog.Logger
 	ctx     context.Context // ends when connections are cut off, with a gate.Denial as its cause; the parent of every exchange's context
 	cutOff  func()
+	clock   h1.Clock
 	tasks   sync.WaitGroup // accept loops, drains, connections that are being opened
 
 	mu          sync.Mutex

@@ -1,0 +1,171 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/internal/h1"
+)
+
+// h1session is the reusable memory of one exchange of the own engine.
+type h1session struct {
+	c    *h1conn
+	x    gate.Exchange
+	req  h1.Request
+	body *h1body // nil if the request has none
+	w    h1writer
+}
+
+func (s *h1session) begin(c *h1conn) {
+	s.c, s.w.s = c, s
+}
+
+// end lets go of everything that belongs to the exchange. What follows it on the connection stays: it may be in the body's buffer.
+func (s *h1session) end() {
+	s.w.end()
+	s.x.Reset()
+	s.req.Reset()
+	if s.body != nil {
+		s.body.end()
+	}
+	s.c, s.body = nil, nil
+}
+
+// head reads the head of a request and reports whether it is to be served.
+func (s *h1session) head() bool {
+	c := s.c
+	limits := c.g.h1limits
+	n, err := h1.ParseRequest((*c.in)[c.start:c.end], &s.req, limits)
+	if err != nil && errors.Is(err, h1.ErrIncomplete) {
+		// The limit is for the whole head: it is not renewed by every byte that a slow client sends.
+		c.limitReads(c.g.cfg.HeaderTimeout)
+		for errors.Is(err, h1.ErrIncomplete) {
+			if failed := c.more(limits.Head); failed != nil {
+				err = failed
+				break
+			}
+			n, err = s.req.Resume((*c.in)[c.start:c.end], limits)
+		}
+	}
+	if err == nil {
+		c.start += n
+		return true
+	}
+	s.x.Writer, s.x.Body = &s.w, noBody{}
+	s.describe()
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.refuse(gate.Deny(gate.ReasonSlowRequest, nil), http.StatusRequestTimeout)
+	case errors.As(err, new(h1.Error)):
+		var malformed h1.Error
+		errors.As(err, &malformed)
+		s.refuse(gate.Deny(malformed.Reason(), malformed), malformed.Status())
+	} // otherwise the client is gone, and nobody is there to tell
+	return false
+}
+
+// describe fills in what is known of the connection.
+func (s *h1session) describe() {
+	c, x := s.c, &s.x
+	x.Context, x.Start = h1context(), time.Now()
+	x.Listener = c.g.cfg.Name
+	x.Scheme = "http"
+	if c.g.certs != nil {
+		x.Scheme = "https"
+	}
+	x.Peer, x.Client = c.base.peer, c.base.peer
+	x.ServerName, x.ClientCertificate = c.base.serverName, c.base.clientCert
+}
+
+// exchange serves the request whose head was read and reports whether the connection can go on.
+func (s *h1session) exchange() bool {
+	c, x, r := s.c, &s.x, &s.req
+	s.describe()
+	x.Writer = &s.w
+	x.Method, x.Proto, x.Host, x.Target, x.In = r.Method, r.Proto, r.Host, r.Target, r.Header
+	believe(x, c.g.cfg.TrustedProxies)
+	s.attach()
+	if r.Framing == h1.NoBody && x.Proto == 11 && r.Upgrade != "" {
+		x.Upgrade = upgradeOf(x.In)
+	}
+	reason, detail := c.g.admissible(x)
+	switch {
+	case reason != "":
+		s.refuse(&gate.Denial{Reason: reason, Got: detail}, reason.Kind().Status())
+	case s.body != nil && s.body.limit > 0 && x.Length > s.body.limit:
+		s.refuse(gate.Deny(gate.ReasonBodyLarge, nil), gate.ReasonBodyLarge.Kind().Status())
+	case x.Target == "*":
+		x.Status, x.HeadSent = http.StatusNoContent, true
+		_ = s.w.Head(http.StatusNoContent, nil, 0)
+	default:
+		s.run()
+	}
+	if s.w.state == stateHijacked {
+		c.hijacked = true
+		return false
+	}
+	s.w.finish()
+	s.body.finish()
+	if s.w.close && s.body.unread() && !s.w.aborted {
+		c.linger()
+	}
+	return !s.w.close && !s.w.aborted
+}
+
+// run has the exchange served. A panic is answered 500 if nothing was sent, and otherwise breaks the response off.
+func (s *h1session) run() {
+	panicked, aborted := serveSafely(s.c.g.set.options.Handler, &s.x, s.c.g.log)
+	switch {
+	case s.w.state == stateHijacked:
+	case aborted, panicked && s.w.state != stateNew:
+		s.w.Abort()
+	case s.w.state == stateNew && !s.w.aborted:
+		s.refuse(gate.Deny(gate.ReasonInternal, nil), http.StatusInternalServerError)
+	}
+}
+
+// refuse answers a message that is at fault with a status and no body, and ends the connection: who sends such messages may mean something else by what
+// follows.
+func (s *h1session) refuse(d *gate.Denial, status int) {
+	x := &s.x
+	x.Denial = d
+	x.Status, x.HeadSent = status, true
+	s.w.close = true
+	_ = s.w.Head(status, nil, 0)
+	if s.c.g.set.options.Refused != nil {
+		s.c.g.set.options.Refused(x)
+	}
+	if s.req.Framing == h1.NoBody && s.c.start == s.c.end && d.Reason != gate.ReasonSlowRequest && d.Reason != gate.ReasonHeaderLarge {
+		return
+	}
+	_ = s.w.Flush()
+	s.c.linger()
+}
+
+// h1stream is a connection that was taken over; what the client had sent already comes first.
+type h1stream struct {
+	io.ReadWriteCloser
+	early []byte
+}
+
+// Read serves what came early first.
+func (s *h1stream) Read(p []byte) (int, error) {
+	if len(s.early) > 0 {
+		n := copy(p, s.early)
+		s.early = s.early[n:]
+		return n, nil
+	}
+	return s.ReadWriteCloser.Read(p)
+}
+
+// CloseWrite ends the writing side.
+func (s *h1stream) CloseWrite() error {
+	if w, ok := s.ReadWriteCloser.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
