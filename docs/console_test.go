@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every command of an example.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // TestConsole runs the console blocks of the guides. A line that starts with "$ " is a command, the lines after it are what it prints; "..." stands for anything in a line, and alone in a line for any
 // lines. The blocks of a page run one after the other in one shell, in a folder of their own with the files of the yaml blocks before them that a line like "`jotgate.yaml`:" introduces. Servers stay
