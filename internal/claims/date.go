@@ -70,7 +70,7 @@ func numericDate(literal string) (time.Time, error) {
 
 // exponent reads the digits after "e". How large a very large one is does not matter: the digits before it are far fewer.
 func exponent(text string) int {
-	const enough = 1 << 40
+	const enough = 1 << 30
 	n, err := strconv.ParseInt(text, 10, 64)
 	switch {
 	case text == "":

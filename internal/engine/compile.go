@@ -111,21 +111,23 @@ func (c *compiler) acquire() {
 	}
 }
 
-// tables makes one routing table for each listener.
+// tables makes one routing table for each listener, and one for connections of listeners that are no more.
 func (c *compiler) tables(apis []*api) {
+	rules := make([]*match.Rule, len(apis))
+	for i := range c.config.APIs {
+		rules[i], _ = match.Parse(c.config.APIs[i].Match) // Check has reported it
+	}
+	listeners := []string{anyListener}
 	for i := range c.config.Listeners {
-		name := c.config.Listeners[i].Name
+		listeners = append(listeners, c.config.Listeners[i].Name)
+	}
+	for _, name := range listeners {
 		var entries []match.Entry[*api]
-		for k := range c.config.APIs {
-			a := &c.config.APIs[k]
-			if apis[k] == nil || len(a.Listeners) > 0 && !slices.Contains(a.Listeners, name) {
-				continue
+		for i := range c.config.APIs {
+			a := &c.config.APIs[i]
+			if apis[i] != nil && rules[i] != nil && (len(a.Listeners) == 0 || slices.Contains(a.Listeners, name)) {
+				entries = append(entries, match.Entry[*api]{Name: a.Name, Rule: rules[i], Priority: a.Priority, Value: apis[i]})
 			}
-			rule, err := match.Parse(a.Match)
-			if err != nil {
-				continue // Check has reported it
-			}
-			entries = append(entries, match.Entry[*api]{Name: a.Name, Rule: rule, Priority: a.Priority, Value: apis[k]})
 		}
 		c.snapshot.tables[name] = match.NewTable(entries)
 	}

@@ -214,6 +214,8 @@ func TestServe(t *testing.T) {
 		{"host with final dot and port", "GET", "http://API.example.com.:8080/tickets/1", []string{"Authorization", "Bearer " + good}, 200, ""},
 		{"api of another listener", "GET", "http://any/elsewhere", nil, 404, gate.ReasonNoRoute},
 		{"bad host", "GET", "http://a b/open", nil, 400, gate.ReasonBadHost},
+		{"method that echoes", "TRACE", "http://any/open/x", nil, 501, gate.ReasonMethod},
+		{"two tokens", "GET", api + "/tickets", []string{"Authorization", "Bearer " + good, "Authorization", "Bearer " + good}, 400, gate.ReasonTokenAmbiguous},
 		{"fragment", "GET", "http://any/open?a#b", nil, 400, gate.ReasonBadTarget},
 		{"control character in the query", "GET", "http://any/open?a\x01b", nil, 400, gate.ReasonBadTarget},
 		{"bad encoding", "GET", "http://any/open/%zz", nil, 400, gate.ReasonBadTarget},
@@ -260,6 +262,43 @@ func TestForwardedRequest(t *testing.T) {
 	}
 }
 
+func TestTokensAreStrippedOnPublicPathsToo(t *testing.T) {
+	g := newGateway(t)
+	g.use(t, document)
+	if _, client := g.do("GET", "http://api.example.com/tickets/health", "Authorization", "Bearer forged"); client.status != 200 {
+		t.Fatalf("status %d", client.status)
+	}
+	if got := g.seen.Load().Header["Authorization"]; got != nil {
+		t.Errorf("the upstream got a token that nobody has verified: %q", got)
+	}
+}
+
+func TestForwardedHostIsTheRoutedOne(t *testing.T) {
+	g := newGateway(t)
+	g.use(t, document)
+	good := token(t, map[string]any{"grp": "admin", "scope": "tickets:read"})
+	for sent, want := range map[string]string{
+		"api.example.com": "api.example.com", "API.Example.COM.:8080": "api.example.com:8080", "api.example.com:8080": "api.example.com:8080",
+	} {
+		if _, client := g.do("GET", "http://"+sent+"/tickets", "Authorization", "Bearer "+good); client.status != 200 || g.seen.Load().Host != want {
+			t.Errorf("Host %s: status %d, the upstream saw %s, want %s", sent, client.status, g.seen.Load().Host, want)
+		}
+	}
+}
+
+// A connection may be older than the configuration. It gets what the new one serves everywhere.
+func TestRequestFromAListenerThatIsNoMore(t *testing.T) {
+	g := newGateway(t)
+	g.use(t, document)
+	for url, want := range map[string]int{"http://any/open/x": 200, "http://any/elsewhere": 404} {
+		x, client := newExchange("GET", url)
+		x.Listener = "renamed"
+		if g.Serve(x); client.status != want {
+			t.Errorf("%s: %d, want %d", url, client.status, want)
+		}
+	}
+}
+
 func TestIdentityHeadersAreRemovedOnEveryRoute(t *testing.T) {
 	g := newGateway(t)
 	g.use(t, document)
@@ -297,6 +336,10 @@ func TestAnswers(t *testing.T) {
 	_, client = g.do("GET", "http://api.example.com/tickets", "Authorization", "Bearer "+token(t, map[string]any{"grp": "admin"}))
 	if got, want := client.header.Get("WWW-Authenticate"), `Bearer realm="my tickets", error="insufficient_scope", error_description="The token's scope does not cover the request", scope="tickets:read"`; got != want {
 		t.Errorf("without scope: %s\nwant %s", got, want)
+	}
+	_, client = g.do("GET", "http://api.example.com/tickets", "Authorization", "Bearer a", "Authorization", "Bearer b")
+	if got, want := client.header.Get("WWW-Authenticate"), `Bearer realm="my tickets", error="invalid_request", error_description="More than one token was sent"`; got != want {
+		t.Errorf("with two tokens: %s\nwant %s", got, want)
 	}
 	_, client = g.do("HEAD", "http://api.example.com/tickets")
 	if client.status != 401 || client.body.Len() != 0 {

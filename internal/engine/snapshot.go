@@ -18,7 +18,7 @@ import (
 
 // Snapshot is a compiled configuration. It is immutable; the resources that it holds are released when it was retired and its last request is done.
 type Snapshot struct {
-	tables     map[string]*match.Table[*api] // by listener
+	tables     map[string]*match.Table[*api] // by listener, and anyListener
 	status     []APIStatus
 	sources    []*keys.Source
 	upstreams  []*proxy.Upstream
@@ -27,6 +27,9 @@ type Snapshot struct {
 	references atomic.Int64 // 1 for being in force (or about to be), and 1 for each request
 	once       sync.Once
 }
+
+// anyListener is the place of the table of those APIs that are served on every listener. It is no listener's name, for names are required.
+const anyListener = ""
 
 // APIStatus is the state of an API, for /status.
 type APIStatus struct {
@@ -144,6 +147,10 @@ func (s *Snapshot) route(x *gate.Exchange) (*route, error) {
 		x.Trace.Record(gate.Check{Name: "request", Reason: gate.AsDenial(err).Reason})
 		return nil, err
 	}
+	if x.Method == "TRACE" { // it would show the client what the gateway adds (RFC 9110 section 9.3.8)
+		x.Trace.Record(gate.Check{Name: "request", Reason: gate.ReasonMethod, Got: x.Method})
+		return nil, gate.Deny(gate.ReasonMethod, nil)
+	}
 	found := s.lookup(x, path.Routing)
 	if path.Ambiguous() && s.lookup(x, path.Folded) != found {
 		// A back end that decodes more than we do would serve a path that was judged by other rules.
@@ -168,7 +175,7 @@ func (s *Snapshot) route(x *gate.Exchange) (*route, error) {
 func (s *Snapshot) lookup(x *gate.Exchange, path string) *route {
 	table := s.tables[x.Listener]
 	if table == nil {
-		return nil // the listener is being closed
+		table = s.tables[anyListener] // the connection is older than the configuration, which knows no such listener any more
 	}
 	r, _ := s.requests.Get().(*match.Request)
 	if r == nil {

@@ -39,6 +39,10 @@ func (c *compiler) steps(a *gate.API, verifier *jwt.Verifier) (stepLists, gate.P
 	find, more := bearer.New(a, jwt.NewAdmission(verifier, rules(allow, forward), c.tokens()))
 	problems = append(problems, more...)
 	lists.protected = append(lists.protected, find, forward)
+	if a.Auth.JWT.StripAuthorization && len(a.Public) > 0 {
+		strip, _ := bearer.NewStrip(a) // with the same problems as above
+		lists.public = append(lists.public, strip)
+	}
 	return lists, problems
 }
 

@@ -24,8 +24,25 @@ func canonicalize(x *gate.Exchange) (match.Path, error) {
 		return match.Path{}, gate.Deny(gate.ReasonBadTarget, nil)
 	}
 	x.RoutingHost, x.RoutingPath = host, path.Routing
+	x.OutHost = outHost(x.Host, host)
 	x.OutPath, x.OutQuery = path.Forward, query
 	return path, nil
+}
+
+// outHost joins the canonical host with the port of the one that was sent: what was routed by is what is forwarded. It is the sent one itself where that is canonical already.
+func outHost(sent, canonical string) string {
+	port := ""
+	if i := strings.LastIndexByte(sent, ':'); i >= 0 && !strings.HasSuffix(sent, "]") {
+		port = sent[i:]
+	}
+	name := canonical
+	if strings.IndexByte(name, ':') >= 0 {
+		name = "[" + name + "]"
+	}
+	if len(name)+len(port) == len(sent) && strings.HasPrefix(sent, name) {
+		return sent
+	}
+	return name + port
 }
 
 // validQuery reports whether a query can be forwarded as it is: no fragment, and nothing that could end the request line.

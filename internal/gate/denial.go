@@ -11,7 +11,7 @@ type Kind uint8
 // The kinds.
 const (
 	KindInternal           Kind = iota // 500
-	KindBadRequest                     // 400, RFC 6750 invalid_request where a challenge is sent
+	KindBadRequest                     // 400
 	KindUnauthenticated                // 401 without an error code: no credentials were sent
 	KindInvalidToken                   // 401 invalid_token
 	KindInsufficientScope              // 403 insufficient_scope
@@ -26,6 +26,8 @@ const (
 	KindClientGone                     // 499: nobody is there to read the answer
 	KindMisdirected                    // 421
 	KindVersionUnsupported             // 505
+	KindInvalidCredentials             // 400 invalid_request, with a challenge
+	KindNotImplemented                 // 501
 	kinds
 )
 
@@ -36,7 +38,7 @@ var kindTable = [kinds]struct {
 	title  string
 }{
 	KindInternal:           {500, "", "Internal Server Error"},
-	KindBadRequest:         {400, "invalid_request", "Bad Request"},
+	KindBadRequest:         {400, "", "Bad Request"},
 	KindUnauthenticated:    {401, "", "Unauthorized"},
 	KindInvalidToken:       {401, "invalid_token", "Unauthorized"},
 	KindInsufficientScope:  {403, "insufficient_scope", "Forbidden"},
@@ -51,6 +53,8 @@ var kindTable = [kinds]struct {
 	KindClientGone:         {499, "", "Client Closed Request"},
 	KindMisdirected:        {421, "", "Misdirected Request"},
 	KindVersionUnsupported: {505, "", "HTTP Version Not Supported"},
+	KindInvalidCredentials: {400, "invalid_request", "Bad Request"},
+	KindNotImplemented:     {501, "", "Not Implemented"},
 }
 
 // Status is the HTTP status of the answer.
@@ -64,14 +68,14 @@ func (k Kind) Title() string { return kindTable[k].title }
 
 // Challenge reports whether the answer carries WWW-Authenticate (RFC 6750 section 3).
 func (k Kind) Challenge() bool {
-	return k == KindUnauthenticated || k == KindInvalidToken || k == KindInsufficientScope
+	return k == KindUnauthenticated || k == KindInvalidToken || k == KindInsufficientScope || k == KindInvalidCredentials
 }
 
 // Denial is the only error that becomes a refusal that clients see. An error that is not a Denial is answered 500 with a general text.
 type Denial struct {
 	// Reason is the check that refused. It decides kind, status and texts.
 	Reason Reason
-	// Expected and Got are near-miss data for logs at debug level and for explain. Got never holds a claim's value, except for iss, aud, kid, alg, typ
+	// Expected and Got are near-miss data for explanations. Got never holds a claim's value, except for iss, aud, kid, alg, typ
 	// and times; the rest of the token stays hidden.
 	Expected, Got string
 	// Scope is the scope that was needed, for the challenge of KindInsufficientScope.

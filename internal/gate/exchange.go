@@ -33,7 +33,7 @@ type Exchange struct {
 	// ServerName and ClientCertificate come from the TLS handshake; empty without.
 	ServerName        string
 	ClientCertificate *x509.Certificate
-	// Body is never nil. Length is its length in bytes, -1 if unknown, 0 if there is none.
+	// Body is never nil; its Close ends a Read that is under way in another goroutine. Length is its length in bytes, -1 if unknown, 0 if there is none.
 	Body   io.ReadCloser
 	Length int64
 	// Trailer returns the request's trailer fields; it is complete once Body returned io.EOF. It may be nil.
@@ -44,6 +44,7 @@ type Exchange struct {
 	// The routing view and what is forwarded, written by the engine and by steps.
 	RoutingHost string // canonical: lower case, no port, no final dot
 	RoutingPath string // canonical, reserved characters still encoded
+	OutHost     string // the Host to forward: RoutingHost and the port that was sent, if any
 	OutPath     string // the encoded path to forward: what was routed is what is forwarded
 	OutQuery    string // without '?'
 	Out         Header // what is forwarded: hop-by-hop fields and client copies of our fields are gone

@@ -47,6 +47,9 @@ type Provider struct {
 	RequiredClaims []string `yaml:"requiredClaims"`
 	// AllowMissingExpiry takes tokens without exp, which never end.
 	AllowMissingExpiry bool `yaml:"allowMissingExpiry"`
+	// AllowBoundTokens takes tokens that are bound to a key of their client (cnf claim, RFC 7800; DPoP and mutual TLS) without asking for proof of it, as if they were plain
+	// bearer tokens. A thief can then use them too.
+	AllowBoundTokens bool `yaml:"allowBoundTokens"`
 	// ClockSkew is how far the provider's clock may be off.
 	ClockSkew ClockSkew `yaml:"clockSkew"`
 	// MaxAge is how long ago iat may be. 0: no limit. It makes iat required.

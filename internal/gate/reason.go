@@ -22,6 +22,7 @@ const (
 	ReasonHTTPVersion   Reason = "http_version_unsupported"
 	ReasonBodyForm      Reason = "form_invalid"
 	ReasonBadForwarding Reason = "header_field_invalid"
+	ReasonMethod        Reason = "method_unsupported"
 
 	ReasonTokenMissing      Reason = "token_missing"
 	ReasonTokenAmbiguous    Reason = "token_ambiguous"
@@ -51,6 +52,7 @@ const (
 	ReasonAudienceMissing   Reason = "audience_missing"
 	ReasonAudienceMismatch  Reason = "audience_mismatch"
 	ReasonSubjectMismatch   Reason = "subject_mismatch"
+	ReasonTokenBound        Reason = "token_bound"
 	ReasonClaimMissing      Reason = "claim_missing"
 	ReasonClaimInvalid      Reason = "claim_invalid"
 	ReasonScope             Reason = "scope_insufficient"
@@ -87,9 +89,10 @@ var reasonTable = map[Reason]reasonInfo{
 	ReasonHTTPVersion:   {KindVersionUnsupported, "The HTTP version is not supported"},
 	ReasonBodyForm:      {KindBadRequest, "The form body cannot be read"},
 	ReasonBadForwarding: {KindBadRequest, "A header field has an invalid name or value"},
+	ReasonMethod:        {KindNotImplemented, "The method is not supported"},
 
 	ReasonTokenMissing:      {KindUnauthenticated, "A token is required"},
-	ReasonTokenAmbiguous:    {KindBadRequest, "More than one token was sent"},
+	ReasonTokenAmbiguous:    {KindInvalidCredentials, "More than one token was sent"},
 	ReasonSchemeUnsupported: {KindUnauthenticated, "The Authorization header must use the Bearer scheme"},
 	ReasonTokenTooLarge:     {KindInvalidToken, "The token is too large"},
 	ReasonTokenMalformed:    {KindInvalidToken, "The token is not a compact JWS"},
@@ -116,6 +119,7 @@ var reasonTable = map[Reason]reasonInfo{
 	ReasonAudienceMissing:   {KindInvalidToken, "The token names no audience"},
 	ReasonAudienceMismatch:  {KindInvalidToken, "The token is meant for another audience"},
 	ReasonSubjectMismatch:   {KindInvalidToken, "The token's subject is not accepted"},
+	ReasonTokenBound:        {KindInvalidToken, "The token is bound to a key, of which there is no proof"},
 	ReasonClaimMissing:      {KindInvalidToken, "The token lacks a required claim"},
 	ReasonClaimInvalid:      {KindInvalidToken, "A claim of the token has the wrong type"},
 	ReasonScope:             {KindInsufficientScope, "The token's scope does not cover the request"},

@@ -25,6 +25,8 @@ type Upstream struct {
 	MaxConnections int `yaml:"maxConnections"`
 	// Retries is how many other tries a request gets, where nothing of it was sent, or where its method is idempotent (RFC 9110 section 9.2.2) and its body can be sent again.
 	Retries int `yaml:"retries"`
+	// Engine speaks HTTP/1.1 to the servers: jotgate (the gateway's own) or net/http (Go's). HTTP/2 is always spoken by net/http.
+	Engine string `yaml:"engine"`
 	// TLS is for https servers.
 	TLS *ClientTLS `yaml:"tls"`
 }
@@ -32,6 +34,7 @@ type Upstream struct {
 // SetDefaults fills in what a configuration leaves out.
 func (u *Upstream) SetDefaults() {
 	u.PassHost = true
+	u.Engine = EngineOwn
 	u.ConnectTimeout = 5 * time.Second
 	u.ResponseTimeout = time.Minute
 	u.IdleTimeout = 90 * time.Second

@@ -43,6 +43,7 @@ func (a *Admission) Admit(ctx context.Context, token string, now time.Time, trac
 		if e := a.cache.find(a, hash, token); e != nil {
 			if e.usable(now) {
 				a.cache.hit(e, now)
+				e.token.accepted()
 				return &e.token.identity, e.fields, nil
 			}
 			a.cache.forget(e)
@@ -61,6 +62,7 @@ func (a *Admission) Admit(ctx context.Context, token string, now time.Time, trac
 	if err != nil {
 		return nil, nil, err
 	}
+	t.accepted()
 	if remember {
 		// The text may be a view of a buffer that the server uses again.
 		a.cache.store(&entry{owner: a, hash: hash, text: strings.Clone(token), token: t, window: t.window(), fields: fields}, now)

@@ -26,6 +26,7 @@ type turning struct {
 	set        atomic.Pointer[jose.Set]
 	generation atomic.Uint64
 	signatures atomic.Int64
+	accepted   atomic.Int64
 }
 
 func (r *turning) use(tb testing.TB, signers ...*jose.SigningKey) {
@@ -36,13 +37,14 @@ func (r *turning) use(tb testing.TB, signers ...*jose.SigningKey) {
 
 func (r *turning) Keys(_ context.Context, kid string, alg jose.Algorithm) ([]*jose.Key, error) {
 	if found := r.set.Load().Candidates(kid, alg); len(found) > 0 {
+		r.signatures.Add(1) // keys are asked for only to verify one
 		return found, nil
 	}
 	return nil, keys.ErrUnknownKey
 }
 
 func (r *turning) Generation() uint64 { return r.generation.Load() }
-func (r *turning) Verified(*jose.Key) { r.signatures.Add(1) }
+func (r *turning) Verified(*jose.Key) { r.accepted.Add(1) }
 
 // cached is an API with a cache.
 type cached struct {
@@ -327,4 +329,18 @@ func (w waiting) Keys(ctx context.Context, kid string, alg jose.Algorithm) ([]*j
 		return nil, errors.Join(keys.ErrUnavailable, err)
 	}
 	return w.turning.Keys(ctx, kid, alg)
+}
+
+// TestCacheCountsEveryToken: that a key is still in use shows, also where its tokens are remembered.
+func TestCacheCountsEveryToken(t *testing.T) {
+	c := newCached(t, jose.ES256)
+	token := sign(t, c.key, jose.SigningHeader{}, nil)
+	for range 5 {
+		if _, _, err := c.Admit(t.Context(), token, now, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if accepted, signatures := c.keys.accepted.Load(), c.keys.signatures.Load(); accepted != 5 || signatures != 1 {
+		t.Errorf("%d tokens counted and %d signatures verified, want 5 and 1", accepted, signatures)
+	}
 }

@@ -36,6 +36,7 @@ func compile(p *gate.Provider) (*Provider, gate.Problems) {
 		anyAudience:        p.AnyAudience,
 		subjects:           p.Subjects,
 		allowMissingExpiry: p.AllowMissingExpiry,
+		allowBound:         p.AllowBoundTokens,
 		skew:               p.ClockSkew,
 		maxAge:             p.MaxAge,
 		maxLifetime:        p.MaxLifetime,

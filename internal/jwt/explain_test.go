@@ -44,7 +44,7 @@ func TestExplainGood(t *testing.T) {
 	if _, err := v.Verify(t.Context(), sign(t, key, jose.SigningHeader{}, nil), now, trace); err != nil {
 		t.Fatal(err)
 	}
-	want := passed(beforeClaims + "expiry not_before issued_at age lifetime audience subject required_claim")
+	want := passed(beforeClaims + "expiry not_before issued_at age lifetime audience subject binding required_claim")
 	if diff := cmp.Diff(want, outcomes(trace)); diff != "" {
 		t.Errorf("checks (-want +got):\n%s", diff)
 	}
@@ -67,6 +67,7 @@ func TestExplainGoesOn(t *testing.T) {
 		outcome{"issued_at", ""},
 		outcome{"audience", gate.ReasonAudienceMismatch},
 		outcome{"subject", gate.ReasonSubjectMismatch},
+		outcome{"binding", ""},
 		outcome{"required_claim", gate.ReasonClaimMissing},
 	)
 	if diff := cmp.Diff(want, outcomes(trace)); diff != "" {

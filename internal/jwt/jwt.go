@@ -29,7 +29,7 @@ type Keys interface {
 	Keys(ctx context.Context, kid string, alg jose.Algorithm) ([]*jose.Key, error)
 	// Generation changes whenever the keys do. It is asked for at every request.
 	Generation() uint64
-	// Verified is told which key verified a token.
+	// Verified is told, for every token that is accepted, which key verified it.
 	Verified(key *jose.Key)
 }
 
@@ -89,7 +89,12 @@ func (v *Verifier) Verify(ctx context.Context, token string, now time.Time, trac
 	if err != nil {
 		return nil, err
 	}
-	return t.Judge(now, trace)
+	id, err := t.Judge(now, trace)
+	if err != nil {
+		return nil, err
+	}
+	t.accepted()
+	return id, nil
 }
 
 // Authenticate checks all that does not depend on time: the form of the token, its issuer, algorithm and type, and the signature. The result may be

@@ -405,3 +405,18 @@ func TestTokenIsJudgedAnew(t *testing.T) {
 		t.Errorf("Judge allocates %v times", allocs)
 	}
 }
+
+// TestBoundTokenIsNoBearerToken: a token that is bound to a key of its client proves nothing by itself (RFC 9449 section 7.1).
+func TestBoundTokenIsNoBearerToken(t *testing.T) {
+	key := signer(t, jose.ES256, "k1")
+	token := sign(t, key, jose.SigningHeader{}, object{"cnf": object{"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}})
+	v := verifier(t, compile(t, provider(), ring(t, key)))
+	_, err := v.Verify(t.Context(), token, now, nil)
+	if d := gate.AsDenial(err); err == nil || d.Reason != gate.ReasonTokenBound {
+		t.Errorf("err = %v, want %s", err, gate.ReasonTokenBound)
+	}
+	v = verifier(t, compile(t, provider(func(p *gate.Provider) { p.AllowBoundTokens = true }), ring(t, key)))
+	if _, err := v.Verify(t.Context(), token, now, nil); err != nil {
+		t.Errorf("with allowBoundTokens: %v", err)
+	}
+}

@@ -26,6 +26,7 @@ type Provider struct {
 	subjects           []string
 	required           []claims.Path
 	allowMissingExpiry bool
+	allowBound         bool
 	skew               gate.ClockSkew
 	maxAge             time.Duration
 	maxLifetime        time.Duration
@@ -108,7 +109,6 @@ func (p *Provider) verify(ctx context.Context, m *jose.Message, trace *gate.Trac
 	for _, key := range candidates {
 		_, err := jose.Verify(m, key, p.algorithms)
 		if err == nil {
-			p.keys.Verified(key)
 			if trace != nil {
 				trace.Record(gate.Check{Name: checkKey, Expected: "a key of " + p.name, Got: clip(key.KeyID())})
 				trace.Record(gate.Check{Name: checkSignature, Expected: header.Algorithm.String(), Got: "valid"})

@@ -14,6 +14,7 @@ import (
 type Token struct {
 	provider      *Provider
 	identity      gate.Identity
+	key           *jose.Key // that verified it
 	exp, nbf, iat date
 	generation    uint64 // of the keys that it was verified with
 }
@@ -39,6 +40,7 @@ func (d date) given() bool { return d.kind != claims.Absent && d.err == nil }
 func newToken(p *Provider, key *jose.Key, alg jose.Algorithm, set *claims.Set) *Token {
 	t := &Token{
 		provider: p,
+		key:      key,
 		exp:      newDate(set.Get("exp")),
 		nbf:      newDate(set.Get("nbf")),
 		iat:      newDate(set.Get("iat")),
@@ -67,7 +69,7 @@ func (t *Token) Judge(now time.Time, trace *gate.Trace) (*gate.Identity, error) 
 		return denial != nil && !explain
 	}
 	for _, check := range [...]func(*Token, time.Time, bool) gate.Check{
-		(*Token).expiry, (*Token).notBefore, (*Token).issuedAt, (*Token).age, (*Token).lifetime, (*Token).audience, (*Token).subject,
+		(*Token).expiry, (*Token).notBefore, (*Token).issuedAt, (*Token).age, (*Token).lifetime, (*Token).audience, (*Token).subject, (*Token).binding,
 	} {
 		if note(check(t, now, explain)) {
 			return nil, denial
@@ -82,6 +84,31 @@ func (t *Token) Judge(now time.Time, trace *gate.Trace) (*gate.Identity, error) 
 		return nil, denial
 	}
 	return &t.identity, nil
+}
+
+// accepted counts the token for its key.
+func (t *Token) accepted() {
+	if t.key != nil {
+		t.provider.keys.Verified(t.key)
+	}
+}
+
+// binding refuses a token that is bound to a key of its client (cnf, RFC 7800 section 3.1): a thief of the token does not have that key, and what proves it (RFC 9449
+// section 7.1, RFC 8705 section 3) is not looked at here.
+func (t *Token) binding(_ time.Time, explain bool) gate.Check {
+	if t.provider.allowBound {
+		return gate.Check{}
+	}
+	c := gate.Check{Name: "binding"}
+	if t.identity.Claims.Get("cnf").Kind() == claims.Absent {
+		c.Got = "not bound"
+		return c
+	}
+	c.Reason = gate.ReasonTokenBound
+	if explain {
+		c.Expected, c.Got = "a token without cnf", "bound to a key"
+	}
+	return c
 }
 
 // expiry refuses when now is not before exp plus the skew (RFC 7519 section 4.1.4).

@@ -34,7 +34,7 @@ var (
 	descSuccess       = desc("key_source_last_success_timestamp_seconds", "When a document with keys was last fetched or read (its age is now minus this).", "provider", "location")
 	descChange        = desc("key_source_last_change_timestamp_seconds", "When a document with keys last changed.", "provider", "location")
 	descStale         = desc("key_source_stale", "1 if the keys in use should have been renewed already.", "provider", "location")
-	descTokens        = desc("key_tokens_total", "Signatures of tokens verified by a key; a token from the cache is not counted again.", "provider", "kid", "kty")
+	descTokens        = desc("key_tokens_total", "Accepted tokens by the key that verified them.", "provider", "kid", "kty")
 	descHealthy       = desc("upstream_server_healthy", "1 if the server gets requests.", "upstream", "server")
 	descServerReqs    = desc("upstream_server_requests_total", "Requests sent to a server.", "upstream", "server")
 	descServerFails   = desc("upstream_server_failures_total", "Requests that a server failed to answer.", "upstream", "server")

@@ -119,13 +119,13 @@ func (w *h1writer) frame(status int, header gate.Header, length int64) h1.Frame 
 	case w.noBody: // HEAD tells the length of what GET would have got (RFC 9110 section 8.6)
 		if v := header.Get("Content-Length"); header.Count("Content-Length") == 1 {
 			if n, err := strconv.ParseUint(v, 10, 63); err == nil {
-				return h1.Frame{Framing: h1.Sized, Length: int64(n)}
+				return h1.Frame{Head: true, Framing: h1.Sized, Length: int64(n)}
 			}
 		}
 		if length <= 0 {
-			return h1.Frame{}
+			return h1.Frame{Head: true}
 		}
-		return h1.Frame{Framing: h1.Sized, Length: length}
+		return h1.Frame{Head: true, Framing: h1.Sized, Length: length}
 	case length >= 0:
 		return h1.Frame{Framing: h1.Sized, Length: length}
 	case w.s.x.Proto == 10:

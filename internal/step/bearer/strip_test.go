@@ -1,46 +1,73 @@
 package bearer_test
 
 import (
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/internal/step/bearer"
 )
 
-// TestStripKeepsTheRest: of any cookies and any query, stripping removes the token and nothing else, and keeps the order.
-func TestStripKeepsTheRest(t *testing.T) {
-	s := prepare(t)
-	fromCookie := step(t, s, api(true, gate.TokenSource{Cookie: "access_token"}))
-	fromQuery := step(t, s, api(true, gate.TokenSource{Query: "access_token"}))
-	others := rapid.SliceOfN(rapid.StringMatching(`[a-z_]{1,5}=[A-Za-z0-9.%]{0,5}`), 0, 5)
-	rapid.Check(t, func(t *rapid.T) {
-		before, after := others.Draw(t, "before"), others.Draw(t, "after")
-		rest := append(append([]string(nil), before...), after...)
-		all := append(append(append([]string(nil), before...), "access_token="+s.good), after...)
-
-		x := request{}.exchange(s)
-		x.In = gate.Header{{Name: "A", Value: "1"}, {Name: "cookie", Value: strings.Join(all, "; ")}, {Name: "B", Value: "2"}}
-		x.Out = append(x.Out[:0], x.In...)
-		if err := fromCookie.Handle(x); err != nil {
-			t.Fatal(err)
-		}
-		want := "A: 1\ncookie: " + strings.Join(rest, "; ") + "\nB: 2\n"
-		if len(rest) == 0 {
-			want = "A: 1\nB: 2\n"
-		}
-		if got := print(x.Out); got != want {
-			t.Fatalf("forwarded %q, want %q", got, want)
-		}
-
-		x = request{}.exchange(s)
-		x.OutQuery = strings.Join(all, "&")
-		if err := fromQuery.Handle(x); err != nil {
-			t.Fatal(err)
-		}
-		if want := strings.Join(rest, "&"); x.OutQuery != want {
-			t.Fatalf("forwarded %q, want %q", x.OutQuery, want)
-		}
-	})
+// An upstream must not get a token that nobody has verified, just because the path is public.
+func TestStripOnPublicPaths(t *testing.T) {
+	step, problems := bearer.NewStrip(&gate.API{Auth: gate.Auth{JWT: &gate.JWT{From: []gate.TokenSource{
+		{Header: "Authorization"}, {Header: "X-Token"}, {Cookie: "tok"}, {Query: "jwt"}, {Form: "jwt"},
+	}}}})
+	if problems.Err() != nil {
+		t.Fatal(problems)
+	}
+	for _, test := range []struct {
+		name        string
+		method      string
+		in          gate.Header
+		query, body string
+		out         gate.Header
+		outQuery    string
+		outBody     string
+		reason      gate.Reason
+	}{
+		{name: "nothing", in: gate.Header{{Name: "A", Value: "b"}}, out: gate.Header{{Name: "A", Value: "b"}}},
+		{name: "forged header", in: gate.Header{{Name: "Authorization", Value: "Bearer forged"}, {Name: "A", Value: "b"}}, out: gate.Header{{Name: "A", Value: "b"}}},
+		{name: "two headers", in: gate.Header{{Name: "Authorization", Value: "Bearer a"}, {Name: "Authorization", Value: "Bearer b"}}, out: gate.Header{}},
+		{name: "other credentials stay", in: gate.Header{{Name: "Authorization", Value: "Basic eDp5"}}, out: gate.Header{{Name: "Authorization", Value: "Basic eDp5"}}},
+		{name: "other header, cookie and query at once", in: gate.Header{{Name: "X-Token", Value: "forged"}, {Name: "Cookie", Value: "a=b; tok=forged; c=d"}}, query: "jwt=forged&x=1",
+			out: gate.Header{{Name: "Cookie", Value: "a=b; c=d"}}, outQuery: "x=1"},
+		{name: "query twice", query: "jwt=a&x=1&jwt=b", out: gate.Header{}, outQuery: "x=1"},
+		{name: "form", method: "POST", in: gate.Header{{Name: "Content-Type", Value: "application/x-www-form-urlencoded"}}, body: "a=1&jwt=forged",
+			out: gate.Header{{Name: "Content-Type", Value: "application/x-www-form-urlencoded"}}, outBody: "a=1"},
+		{name: "a form that cannot be read", method: "POST", in: gate.Header{{Name: "Content-Type", Value: "application/x-www-form-urlencoded"}}, body: "jwt%zz=x",
+			reason: gate.ReasonBodyForm},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			x := &gate.Exchange{Method: test.method, In: test.in, OutQuery: test.query, Out: append(gate.Header{}, test.in...), Body: http.NoBody}
+			if x.Method == "" {
+				x.Method = "GET"
+			}
+			if test.body != "" {
+				x.Body, x.Length = io.NopCloser(strings.NewReader(test.body)), int64(len(test.body))
+			}
+			x.Target = "/p?" + test.query
+			err := step.Handle(x)
+			if test.reason != "" {
+				if err == nil || gate.AsDenial(err).Reason != test.reason {
+					t.Fatalf("err = %v, want %s", err, test.reason)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(x.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.out, x.Out); diff != "" || x.OutQuery != test.outQuery || string(body) != test.outBody || x.Length != int64(len(test.outBody)) {
+				t.Errorf("query %q, body %q (length %d), header (-want +got):\n%s", x.OutQuery, body, x.Length, diff)
+			}
+		})
+	}
 }

@@ -16,11 +16,11 @@ func describe(x *gate.Exchange) {
 	if !out.Has("X-Forwarded-Proto") {
 		out.Add("X-Forwarded-Proto", x.Scheme)
 	}
-	if x.Host != "" && !out.Has("X-Forwarded-Host") {
-		out.Add("X-Forwarded-Host", x.Host)
+	if x.OutHost != "" && !out.Has("X-Forwarded-Host") {
+		out.Add("X-Forwarded-Host", x.OutHost)
 	}
 	if !out.Has("X-Forwarded-Port") {
-		out.Add("X-Forwarded-Port", port(x.Host, x.Scheme))
+		out.Add("X-Forwarded-Port", port(x.OutHost, x.Scheme))
 	}
 	out.Set("X-Real-Ip", hop.ClientText)
 	extend(out, "Forwarded", hop.Element)
@@ -32,11 +32,11 @@ const maxHost = 300
 // hopOf returns the texts about where x came from: those of the request before, as far as it came from the same place.
 func hopOf(x *gate.Exchange) *gate.Hop {
 	h := &x.Hop
-	if h.Element == "" || h.Peer != x.Peer.Addr() || h.Host != x.Host || h.Scheme != x.Scheme {
-		if len(x.Host) > maxHost {
+	if h.Element == "" || h.Peer != x.Peer.Addr() || h.Host != x.OutHost || h.Scheme != x.Scheme {
+		if len(x.OutHost) > maxHost {
 			h = new(gate.Hop)
 		}
-		*h = gate.Hop{Peer: x.Peer.Addr(), Host: strings.Clone(x.Host), Scheme: strings.Clone(x.Scheme)} // they may be views of a buffer that the server uses again
+		*h = gate.Hop{Peer: x.Peer.Addr(), Host: strings.Clone(x.OutHost), Scheme: strings.Clone(x.Scheme)} // they may be views of a buffer that the server uses again
 		h.Element, h.PeerText = forwardedElement(x)
 	}
 	switch client := x.Client.Addr(); {
@@ -101,13 +101,13 @@ func forwardedElement(x *gate.Exchange) (element, peer string) {
 	if v6 {
 		b = append(b, `]"`...)
 	}
-	if x.Host != "" {
+	if x.OutHost != "" {
 		b = append(b, `;host="`...)
-		for i := range len(x.Host) {
-			if c := x.Host[i]; c == '"' || c == '\\' {
+		for i := range len(x.OutHost) {
+			if c := x.OutHost[i]; c == '"' || c == '\\' {
 				b = append(b, '\\')
 			}
-			b = append(b, x.Host[i])
+			b = append(b, x.OutHost[i])
 		}
 		b = append(b, '"')
 	}

@@ -35,7 +35,9 @@ func New(protected []string) *Step {
 		// RFC 9110 section 7.6.1. Content-Length goes too, for the forwarder frames the message by what is known of the body; Expect was answered by the
 		// server; Proxy would become the variable HTTP_PROXY of CGI programs.
 		drop: "connection keep-alive proxy-connection proxy-authenticate proxy-authorization proxy transfer-encoding upgrade trailer http2-settings " +
-			"content-length expect host",
+			"content-length expect host " +
+			// Back ends take the method from these, so that a rule about methods could be passed by.
+			"x-http-method-override x-http-method x-method-override",
 		te:        "te",
 		rewritten: "forwarded x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-port x-real-ip",
 		// What other proxies say about the client and its request, under names that back ends believe.

@@ -33,7 +33,7 @@ func print(h gate.Header) string {
 
 func exchange(in string) *gate.Exchange {
 	return &gate.Exchange{
-		In: lines(in), Host: "api.example.com", Scheme: "http",
+		In: lines(in), Host: "api.example.com", OutHost: "api.example.com", Scheme: "http",
 		Peer: netip.MustParseAddrPort("192.0.2.7:4711"), Client: netip.MustParseAddrPort("192.0.2.7:4711"),
 	}
 }
@@ -197,16 +197,16 @@ func TestDescribesTheRequest(t *testing.T) {
 		{"attack: spoofed by a client", spoofed, nil,
 			"A: b\n" + ours("192.0.2.7", "api.example.com", "80", "http", `for=192.0.2.7;host="api.example.com";proto=http`)},
 		{"https, port, IPv6", "", func(x *gate.Exchange) {
-			x.Scheme, x.Host, x.Peer = "https", "[2001:db8::2]:8443", netip.MustParseAddrPort("[2001:db8::1%eth0]:1")
+			x.Scheme, x.OutHost, x.Peer = "https", "[2001:db8::2]:8443", netip.MustParseAddrPort("[2001:db8::1%eth0]:1")
 			x.Client = x.Peer
 		}, ours("2001:db8::1", "[2001:db8::2]:8443", "8443", "https", `for="[2001:db8::1]";host="[2001:db8::2]:8443";proto=https`)},
-		{"IPv6 host without port", "", func(x *gate.Exchange) { x.Host = "[2001:db8::2]" },
+		{"IPv6 host without port", "", func(x *gate.Exchange) { x.OutHost = "[2001:db8::2]" },
 			ours("192.0.2.7", "[2001:db8::2]", "80", "http", `for=192.0.2.7;host="[2001:db8::2]";proto=http`)},
 		{"IPv4 in IPv6", "", func(x *gate.Exchange) {
 			x.Peer = netip.MustParseAddrPort("[::ffff:192.0.2.9]:1")
 			x.Client = x.Peer
 		}, ours("192.0.2.9", "api.example.com", "80", "http", `for=192.0.2.9;host="api.example.com";proto=http`)},
-		{"attack: a host that ends its quotes", "", func(x *gate.Exchange) { x.Host = `a";for=10.0.0.1;x="\` },
+		{"attack: a host that ends its quotes", "", func(x *gate.Exchange) { x.OutHost = `a";for=10.0.0.1;x="\` },
 			ours("192.0.2.7", `a";for=10.0.0.1;x="\`, "80", "http", `for=192.0.2.7;host="a\";for=10.0.0.1;x=\"\\";proto=http`)},
 		{"no peer", "", func(x *gate.Exchange) { x.Peer, x.Client = netip.AddrPort{}, netip.AddrPort{} },
 			ours("unknown", "api.example.com", "80", "http", `for=unknown;host="api.example.com";proto=http`)},
@@ -325,25 +325,25 @@ func TestAttackStaleHop(t *testing.T) {
 	long := strings.Repeat("a.", 200) + "example.com"
 	step, reused := sanitize.New(nil), new(gate.Exchange)
 	for i, from := range []gate.Exchange{
-		{Peer: a, Client: a, Host: "one.example.com", Scheme: "http"},
-		{Peer: a, Client: a, Host: "one.example.com", Scheme: "http"},
-		{Peer: b, Client: b, Host: "one.example.com", Scheme: "http"},
-		{Peer: b, Client: a, Host: "one.example.com", Scheme: "http"},
-		{Peer: b, Client: a, Host: "two.example.com", Scheme: "http"},
-		{Peer: b, Client: b, Host: "two.example.com", Scheme: "http"},
-		{Peer: b, Host: "two.example.com", Scheme: "http"},
-		{Peer: b, Client: netip.AddrPortFrom(a.Addr().Next(), 1), Host: "two.example.com", Scheme: "http"},
-		{Peer: b, Client: netip.AddrPortFrom(a.Addr(), 1), Host: "two.example.com", Scheme: "http"},
-		{Peer: b, Client: a, Host: "two.example.com", Scheme: "https"},
-		{Peer: b, Client: a, Host: long, Scheme: "https"},
-		{Peer: a, Client: a, Host: long, Scheme: "https"},
-		{Peer: a, Client: a, Host: "", Scheme: "https"},
-		{Host: "one.example.com", Scheme: "http"},
-		{Peer: a, Client: a, Host: "one.example.com", Scheme: "http"},
+		{Peer: a, Client: a, OutHost: "one.example.com", Scheme: "http"},
+		{Peer: a, Client: a, OutHost: "one.example.com", Scheme: "http"},
+		{Peer: b, Client: b, OutHost: "one.example.com", Scheme: "http"},
+		{Peer: b, Client: a, OutHost: "one.example.com", Scheme: "http"},
+		{Peer: b, Client: a, OutHost: "two.example.com", Scheme: "http"},
+		{Peer: b, Client: b, OutHost: "two.example.com", Scheme: "http"},
+		{Peer: b, OutHost: "two.example.com", Scheme: "http"},
+		{Peer: b, Client: netip.AddrPortFrom(a.Addr().Next(), 1), OutHost: "two.example.com", Scheme: "http"},
+		{Peer: b, Client: netip.AddrPortFrom(a.Addr(), 1), OutHost: "two.example.com", Scheme: "http"},
+		{Peer: b, Client: a, OutHost: "two.example.com", Scheme: "https"},
+		{Peer: b, Client: a, OutHost: long, Scheme: "https"},
+		{Peer: a, Client: a, OutHost: long, Scheme: "https"},
+		{Peer: a, Client: a, OutHost: "", Scheme: "https"},
+		{OutHost: "one.example.com", Scheme: "http"},
+		{Peer: a, Client: a, OutHost: "one.example.com", Scheme: "http"},
 	} {
 		fresh := from
 		reused.Reset()
-		reused.Peer, reused.Client, reused.Host, reused.Scheme = from.Peer, from.Client, from.Host, from.Scheme
+		reused.Peer, reused.Client, reused.OutHost, reused.Scheme = from.Peer, from.Client, from.OutHost, from.Scheme
 		for _, x := range []*gate.Exchange{&fresh, reused} {
 			if err := step.Handle(x); err != nil {
 				t.Fatal(err)
