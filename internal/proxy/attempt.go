@@ -39,12 +39,14 @@ type attempt struct {
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
 	transport *http.Transport
-	upgrade   string // the protocol asked for, "" if none
-	body      *body  // nil without a request body
+	upgrade   string          // the protocol asked for, "" if none
+	body      *body           // nil without a request body
+	trailer   *requestTrailer // nil if the request cannot have one
 	patience  *patience
-	response  io.Closer   // the body of the response; nil until the head is there
-	unwatch   func() bool // stops looking after the exchange's context
-	broken    atomic.Bool // reading the client's body was broken off by the attempt itself
+	stall     atomic.Pointer[patience] // with the body of the response, once that is streamed
+	response  io.Closer                // the body of the response; nil until the head is there
+	unwatch   func() bool              // stops looking after the exchange's context
+	broken    atomic.Bool              // reading the client's body was broken off by the attempt itself
 
 	// Known once a connection was found; written and read in the exchange's goroutine.
 	conn  *conn
@@ -83,6 +85,21 @@ func (a *attempt) closeSource() error {
 		a.broken.Store(true)
 	}
 	return a.x.Body.Close()
+}
+
+func (a *attempt) hold() { a.patience.hold() }
+
+func (a *attempt) wait(n int) {
+	a.patience.wait()
+	if p := a.stall.Load(); p != nil && n > 0 {
+		p.again() // a server that takes what the client sends is at work, and may have nothing to say yet
+	}
+}
+
+func (a *attempt) ended() {
+	if a.trailer != nil {
+		a.trailer.fill()
+	}
 }
 
 // end stops everything that the attempt has started. Nothing touches the exchange after it.
@@ -131,8 +148,8 @@ func (a *attempt) request() (*http.Request, error) {
 		Method: x.Method, URL: target, Host: a.s.key.target.host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
-	if a.u.config.PassHost && x.Host != "" {
-		req.Host = x.Host
+	if a.u.config.PassHost && x.OutHost != "" {
+		req.Host = x.OutHost
 	}
 	plain := a.s.key.target.scheme == "http"
 	switch {
@@ -151,12 +168,11 @@ func (a *attempt) request() (*http.Request, error) {
 }
 
 func (a *attempt) attachBody(req *http.Request) {
-	trailer := newRequestTrailer(a.x)
-	finish := func() {}
-	if trailer != nil {
-		req.Trailer, finish = trailer.fields, trailer.fill
+	if a.trailer = newRequestTrailer(a.x); a.trailer != nil {
+		req.Trailer = a.trailer.fields
 	}
-	a.body = newBody(a.x.Body, a.closeSource, a.patience, finish)
+	a.body = new(body)
+	a.body.begin(a.x.Body, a)
 	req.Body, req.ContentLength = a.body, a.x.Length
 }
 

@@ -31,15 +31,21 @@ func BenchmarkForward(b *testing.B) {
 		{Name: "Accept", Value: "application/json"}, {Name: "User-Agent", Value: "bench"}, {Name: "X-Forwarded-For", Value: "192.0.2.1"},
 		{Name: "X-Forwarded-Proto", Value: "https"}, {Name: "X-User", Value: "alice"},
 	}
-	for _, bench := range []struct{ name, url, method, body string }{
-		{"get", backend(b, serve), "GET", ""},
-		{"post", backend(b, serve), "POST", reply},
-		{"h2c", backendHTTP2(b, serve), "GET", ""},
+	for _, bench := range []struct {
+		name              string
+		engine            engine
+		url, method, body string
+	}{
+		{"get", gate.EngineOwn, backend(b, serve), "GET", ""},
+		{"post", gate.EngineOwn, backend(b, serve), "POST", reply},
+		{"get-net/http", gate.EngineNetHTTP, backend(b, serve), "GET", ""},
+		{"post-net/http", gate.EngineNetHTTP, backend(b, serve), "POST", reply},
+		{"h2c", gate.EngineOwn, backendHTTP2(b, serve), "GET", ""},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			m := proxy.NewManager(proxy.Options{})
 			defer m.Close()
-			up, problems := m.Acquire(group(bench.url))
+			up, problems := m.Acquire(bench.engine.group(bench.url))
 			if up == nil {
 				b.Fatal(problems)
 			}
@@ -49,7 +55,7 @@ func BenchmarkForward(b *testing.B) {
 				var space gate.Header
 				for pb.Next() {
 					x = gate.Exchange{
-						Context: b.Context(), Method: bench.method, Proto: 11, Host: "api.example.com", OutPath: "/tickets", Out: out, Reply: space[:0],
+						Context: b.Context(), Method: bench.method, Proto: 11, Host: "api.example.com", OutHost: "api.example.com", OutPath: "/tickets", Out: out, Reply: space[:0],
 						Body: io.NopCloser(strings.NewReader(bench.body)), Length: int64(len(bench.body)), Writer: sink{},
 					}
 					if err := up.Forward(&x); err != nil || x.Sent != int64(len(reply)) {

@@ -4,18 +4,23 @@ import (
 	"errors"
 	"io"
 	"sync"
-	"sync/atomic"
 )
 
 var errDetached = errors.New("the exchange is over")
 
+// sender is whose body it is.
+type sender interface {
+	hold()      // the client is waited for
+	wait(n int) // the server is waited for again, which gets n bytes
+	ended()     // the client's body has ended; called once, before the reader learns of it
+	// closeSource breaks reading the client's body off.
+	closeSource() error
+}
+
 // body is the request's body on its way to one server. It reads the client's body for as long as the try lasts and not longer, although the library reads in goroutines of its own.
 type body struct {
-	src      io.Reader
-	closeSrc func() error
-	patience *patience
-	finish   func()                   // called once at the end of src, before the reader learns of it
-	response atomic.Pointer[patience] // with the body of the response, once that is streamed
+	src    io.Reader
+	sender sender
 
 	mu      sync.Mutex
 	idle    sync.Cond // signalled when a read ends
@@ -23,14 +28,14 @@ type body struct {
 	reading bool
 	closed  bool
 	touched bool  // src was read from: the body cannot be sent again
-	ended   bool  // src has no more
+	end     bool  // src has no more
 	err     error // what reading src ended with, other than io.EOF
 }
 
-func newBody(src io.Reader, closeSrc func() error, p *patience, finish func()) *body {
-	b := &body{src: src, closeSrc: closeSrc, patience: p, finish: finish}
+func (b *body) begin(src io.Reader, s sender) {
+	b.src, b.sender = src, s
 	b.idle.L = &b.mu
-	return b
+	b.n, b.reading, b.closed, b.touched, b.end, b.err = 0, false, false, false, false, nil
 }
 
 // Read is io.Reader's. While the client is waited for, the server is not to blame.
@@ -43,20 +48,17 @@ func (b *body) Read(p []byte) (int, error) {
 	b.reading, b.touched = true, true
 	b.mu.Unlock()
 
-	b.patience.hold()
+	b.sender.hold()
 	n, err := b.src.Read(p)
-	b.patience.wait()
-	if p := b.response.Load(); p != nil && n > 0 {
-		p.again() // a server that takes what the client sends is at work, and may have nothing to say yet
-	}
+	b.sender.wait(n)
 	if err == io.EOF {
-		b.finish()
+		b.sender.ended()
 	}
 
 	b.mu.Lock()
 	b.reading = false
 	b.n += int64(n)
-	b.ended = b.ended || err != nil
+	b.end = b.end || err != nil
 	if err != nil && err != io.EOF && !b.closed {
 		b.err = err
 	}
@@ -72,7 +74,7 @@ func (b *body) Close() error {
 	b.closed = true
 	b.mu.Unlock()
 	if reading {
-		return b.closeSrc()
+		return b.sender.closeSource()
 	}
 	return nil
 }
@@ -86,6 +88,13 @@ func (b *body) detach() int64 {
 		b.idle.Wait()
 	}
 	return b.n
+}
+
+// fail notes what is wrong with the client's body besides the errors of reading it.
+func (b *body) fail(err error) {
+	b.mu.Lock()
+	b.err = err
+	b.mu.Unlock()
 }
 
 // state returns whether the client's body was read from, and what reading it failed with.

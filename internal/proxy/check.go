@@ -152,6 +152,9 @@ func (p *reporter) settings(u *gate.Upstream) {
 	if u.MaxConnections < 0 {
 		p.add("maxConnections", "0 means no limit", "%d is not a number of connections", u.MaxConnections)
 	}
+	if u.Engine != "" && u.Engine != gate.EngineOwn && u.Engine != gate.EngineNetHTTP {
+		p.add("engine", "use jotgate or net/http", "unknown engine %q", u.Engine)
+	}
 	if u.Retries < 0 || u.Retries > maxRetries {
 		p.add("retries", "", "%d is not a number of retries: it must be between 0 and %d", u.Retries, maxRetries)
 	}

@@ -9,6 +9,11 @@ import (
 
 // A server that has begun its response and takes what the client sends does not stall, although it has nothing more to say before the end.
 func TestUploadAfterTheHeadOfTheResponse(t *testing.T) {
+	eachEngine(t, testUploadAfterTheHeadOfTheResponse)
+}
+
+func testUploadAfterTheHeadOfTheResponse(t *testing.T, e engine) {
+	t.Helper()
 	serve := func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
 		_ = control.EnableFullDuplex()
@@ -21,7 +26,7 @@ func TestUploadAfterTheHeadOfTheResponse(t *testing.T) {
 	}
 	for name, url := range map[string]string{"HTTP/1.1": backend(t, serve), "HTTP/2": backendHTTP2(t, serve)} {
 		t.Run(name, func(t *testing.T) {
-			u := group(url)
+			u := e.group(url)
 			u.IdleTimeout = 500 * time.Millisecond
 			d := openDoor(t, u, nil)
 			out, in := io.Pipe()

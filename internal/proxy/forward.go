@@ -62,6 +62,16 @@ func (u *Upstream) try(x *gate.Exchange, s *server) (*gate.Denial, verdict) {
 	x.Attempts++
 	s.begin()
 	defer s.end()
+	if s.links != nil && !s.http2.Load() {
+		if d, next, over := u.call(x, s); over {
+			return d, next
+		}
+	}
+	return u.roundTrip(x, s)
+}
+
+// roundTrip is try by net/http.
+func (u *Upstream) roundTrip(x *gate.Exchange, s *server) (*gate.Denial, verdict) {
 	a := newAttempt(u, s, x)
 	defer a.end()
 	req, err := a.request()

@@ -91,6 +91,7 @@ func openDoor(tb testing.TB, u *gate.Upstream, edit func(*gate.Exchange)) *door 
 
 // Serve is gate.Handler's.
 func (d *door) Serve(x *gate.Exchange) {
+	x.OutHost = x.Host
 	x.OutPath, x.OutQuery, _ = strings.Cut(x.Target, "?")
 	for _, f := range x.In {
 		switch textproto.CanonicalMIMEHeaderKey(f.Name) {
@@ -169,10 +170,22 @@ func (d *door) raw() net.Conn {
 	return c
 }
 
+// engine is what speaks HTTP/1.1 to the servers.
+type engine string
+
+// eachEngine runs a test with every engine.
+func eachEngine(t *testing.T, test func(*testing.T, engine)) {
+	t.Helper()
+	for _, e := range []engine{gate.EngineOwn, gate.EngineNetHTTP} {
+		t.Run(string(e), func(t *testing.T) { test(t, e) })
+	}
+}
+
 // group is an upstream with the default settings and the given servers.
-func group(urls ...string) *gate.Upstream {
+func (e engine) group(urls ...string) *gate.Upstream {
 	u := &gate.Upstream{Name: "test"}
 	u.SetDefaults()
+	u.Engine = string(e)
 	for _, url := range urls {
 		u.Servers = append(u.Servers, gate.Server{URL: url, Weight: 1})
 	}

@@ -20,7 +20,10 @@ import (
 	"github.com/jotgate/jotgate/internal/proxy"
 )
 
-func TestCheck(t *testing.T) {
+func TestCheck(t *testing.T) { eachEngine(t, testCheck) }
+
+func testCheck(t *testing.T, e engine) {
+	t.Helper()
 	dir := t.TempDir()
 	junk := filepath.Join(dir, "junk.pem")
 	if err := os.WriteFile(junk, []byte("junk"), 0o600); err != nil {
@@ -64,6 +67,7 @@ func TestCheck(t *testing.T) {
 			"u.maxConnections: -1 is not a number of connections (0 means no limit)",
 			"u.retries: 11 is not a number of retries: it must be between 0 and 10",
 		}},
+		{"unknown engine", func(u *gate.Upstream) { u.Engine = "nginx" }, []string{`u.engine: unknown engine "nginx" (use jotgate or net/http)`}},
 		{"health check", func(u *gate.Upstream) { u.HealthCheck = &gate.HealthCheck{Path: "healthz", Status: 99} }, []string{
 			`u.healthCheck.path: "healthz" is not a path (write it as /healthz)`,
 			"u.healthCheck.interval: 0s is not allowed: it must be longer than 0",
@@ -95,7 +99,7 @@ func TestCheck(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			u := group("http://a.test")
+			u := e.group("http://a.test")
 			u.Origin = gate.Origin{Object: "u"}
 			test.edit(u)
 			var got []string
@@ -125,7 +129,10 @@ func eventually(t *testing.T, what string, f func() bool) {
 	}
 }
 
-func TestHealthChecks(t *testing.T) {
+func TestHealthChecks(t *testing.T) { eachEngine(t, testHealthChecks) }
+
+func testHealthChecks(t *testing.T, e engine) {
+	t.Helper()
 	var sick atomic.Bool
 	checked := make(chan string, 1)
 	serve := func(w http.ResponseWriter, r *http.Request) {
@@ -143,7 +150,7 @@ func TestHealthChecks(t *testing.T) {
 	secure.EnableHTTP2 = true
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
-	for name, u := range map[string]*gate.Upstream{"http": group(backend(t, serve)), "h2c": group(backendHTTP2(t, serve)), "https": trusting(t, secure)} {
+	for name, u := range map[string]*gate.Upstream{"http": e.group(backend(t, serve)), "h2c": e.group(backendHTTP2(t, serve)), "https": e.trusting(t, secure)} {
 		t.Run(name, func(t *testing.T) {
 			sick.Store(false)
 			u.HealthCheck = &gate.HealthCheck{Path: "/healthz?deep=1"}
@@ -172,9 +179,12 @@ func TestHealthChecks(t *testing.T) {
 	}
 }
 
-func TestWeightedShares(t *testing.T) {
+func TestWeightedShares(t *testing.T) { eachEngine(t, testWeightedShares) }
+
+func testWeightedShares(t *testing.T, e engine) {
+	t.Helper()
 	var counts [3]atomic.Int64
-	u := group()
+	u := e.group()
 	for i, weight := range []int{1, 2, 5} {
 		url := backend(t, func(http.ResponseWriter, *http.Request) { counts[i].Add(1) })
 		u.Servers = append(u.Servers, gate.Server{URL: url, Weight: weight})
@@ -199,7 +209,10 @@ func TestWeightedShares(t *testing.T) {
 }
 
 // TestReload: what stays the same in a new configuration keeps its connections, its health and its counters.
-func TestReload(t *testing.T) {
+func TestReload(t *testing.T) { eachEngine(t, testReload) }
+
+func testReload(t *testing.T, e engine) {
+	t.Helper()
 	var opened atomic.Int64
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -209,18 +222,18 @@ func TestReload(t *testing.T) {
 	}
 	s.Start()
 	t.Cleanup(s.Close)
-	u := group(s.URL)
+	u := e.group(s.URL)
 	d := openDoor(t, u, nil)
 	d.do("GET", "/", nil)
 	d.result()
 
-	same, _ := d.manager.Acquire(group(s.URL))
+	same, _ := d.manager.Acquire(e.group(s.URL))
 	if same != d.up {
 		t.Error("an equal configuration made another upstream")
 	}
 	same.Release()
 
-	changed := group(s.URL, deadAddress(t))
+	changed := e.group(s.URL, deadAddress(t))
 	changed.Servers[0].Weight = 7
 	changed.Retries = 0
 	changed.ResponseTimeout *= 2
@@ -245,7 +258,10 @@ func TestReload(t *testing.T) {
 }
 
 // TestReleaseUnderWay: an exchange under way outlives the release of its upstream.
-func TestReleaseUnderWay(t *testing.T) {
+func TestReleaseUnderWay(t *testing.T) { eachEngine(t, testReleaseUnderWay) }
+
+func testReleaseUnderWay(t *testing.T, e engine) {
+	t.Helper()
 	arrived, finish := make(chan struct{}), make(chan struct{})
 	closed := make(chan struct{})
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -260,8 +276,8 @@ func TestReleaseUnderWay(t *testing.T) {
 	}
 	s.Start()
 	t.Cleanup(s.Close)
-	d := openDoor(t, group(s.URL), nil)
-	other, _ := d.manager.Acquire(group(deadAddress(t)))
+	d := openDoor(t, e.group(s.URL), nil)
+	other, _ := d.manager.Acquire(e.group(deadAddress(t)))
 	done := make(chan string)
 	go func() {
 		_, body, err := d.try("GET", "/", nil)
@@ -278,12 +294,15 @@ func TestReleaseUnderWay(t *testing.T) {
 	within(t, func() { <-closed }) // the connection does not stay behind
 }
 
-func TestAcquireAfterClose(t *testing.T) {
+func TestAcquireAfterClose(t *testing.T) { eachEngine(t, testAcquireAfterClose) }
+
+func testAcquireAfterClose(t *testing.T, e engine) {
+	t.Helper()
 	m := proxy.NewManager(proxy.Options{})
-	up, _ := m.Acquire(group("http://a.test"))
+	up, _ := m.Acquire(e.group("http://a.test"))
 	m.Close()
 	up.Release()
-	if up, problems := m.Acquire(group("http://a.test")); up != nil || !strings.Contains(problems.Error(), "stopping") {
+	if up, problems := m.Acquire(e.group("http://a.test")); up != nil || !strings.Contains(problems.Error(), "stopping") {
 		t.Errorf("got %v, %v", up, problems)
 	}
 }

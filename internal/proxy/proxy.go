@@ -24,12 +24,14 @@ type Options struct {
 type Manager struct {
 	log     *slog.Logger
 	buffers bufferPool
+	calls   callPool
 	tasks   sync.WaitGroup // health checks
 
 	mu        sync.Mutex // guards what follows and every reference count
 	closed    bool
 	upstreams map[string]*Upstream
 	servers   map[serverKey]*server
+	leaving   []*server // released, but perhaps still in use
 }
 
 // NewManager makes a manager without upstreams.
@@ -93,14 +95,18 @@ func (u *Upstream) Release() {
 	}
 }
 
-// Close ends all health checks and closes idle connections. It returns when no goroutine of the manager runs any more. Exchanges under way end with their contexts.
+// Close ends all health checks and closes idle connections, and those in use as well, unless net/http has them: exchanges over these end with their contexts. It returns when no goroutine of the manager runs any more.
 func (m *Manager) Close() {
 	m.mu.Lock()
 	m.closed = true
 	for key, s := range m.servers {
-		s.retire()
+		s.kill()
 		delete(m.servers, key)
 	}
+	for _, s := range m.leaving {
+		s.kill()
+	}
+	m.leaving = nil
 	clear(m.upstreams)
 	m.mu.Unlock()
 	m.tasks.Wait()
@@ -148,6 +154,7 @@ func (m *Manager) releaseServer(s *server) {
 	if s.refs == 0 {
 		delete(m.servers, s.key)
 		s.retire()
+		m.leaving = append(slices.DeleteFunc(m.leaving, func(s *server) bool { return s.active.Load() == 0 }), s)
 	}
 }
 

@@ -57,7 +57,10 @@ func capture(t *testing.T) string {
 	})
 }
 
-func TestRequestIsSentAsDecided(t *testing.T) {
+func TestRequestIsSentAsDecided(t *testing.T) { eachEngine(t, testRequestIsSentAsDecided) }
+
+func testRequestIsSentAsDecided(t *testing.T, e engine) {
+	t.Helper()
 	url := capture(t)
 	host := strings.TrimPrefix(url, "http://")
 	tests := []struct {
@@ -66,6 +69,7 @@ func TestRequestIsSentAsDecided(t *testing.T) {
 		edit     func(*gate.Exchange)
 		request  string
 		want     string
+		own      string // what our own engine sends, where that is not the same: it keeps order and spelling
 	}{
 		{
 			name: "path and query keep their spelling", passHost: true,
@@ -86,6 +90,7 @@ func TestRequestIsSentAsDecided(t *testing.T) {
 			name: "lines of one name keep their order, nothing is added", passHost: true,
 			request: "GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nx-b: 2\r\nX-A: 3\r\nCookie: a=b\r\nUser-Agent: me\r\nAccept-Encoding: br\r\n\r\n",
 			want:    "GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: me\r\nAccept-Encoding: br\r\nCookie: a=b\r\nX-A: 1\r\nX-A: 3\r\nX-B: 2\r\n\r\n",
+			own:     "GET / HTTP/1.1\r\nHost: h\r\nAccept-Encoding: br\r\nCookie: a=b\r\nUser-Agent: me\r\nX-A: 1\r\nX-A: 3\r\nX-B: 2\r\n\r\n",
 		},
 		{
 			name: "what a step adds cannot change the framing", passHost: true,
@@ -120,16 +125,18 @@ func TestRequestIsSentAsDecided(t *testing.T) {
 			edit:    func(x *gate.Exchange) { x.Out.Set("X-User", "alice") },
 			request: "POST /p HTTP/1.1\r\nHost: h\r\nTrailer: X-Sum, X_User, Authorization\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 7\r\nX_User: root\r\nX-User: root\r\nAuthorization: Bearer x\r\n\r\n",
 			want:    "POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\nX-User: alice\r\n\r\n1\r\na\r\n0\r\nX-Sum: 7\r\n\r\n",
+			own:     "POST /p HTTP/1.1\r\nHost: h\r\nX-User: alice\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 7\r\n\r\n",
 		},
 		{
 			name: "TE: trailers goes on", passHost: true,
 			request: "GET / HTTP/1.1\r\nHost: h\r\nTE: deflate, trailers\r\nConnection: TE\r\n\r\n",
 			want:    "GET / HTTP/1.1\r\nHost: h\r\nConnection: TE\r\nTe: trailers\r\n\r\n",
+			own:     "GET / HTTP/1.1\r\nHost: h\r\nConnection: TE\r\nTE: trailers\r\n\r\n",
 		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			u := group(url)
+			u := e.group(url)
 			u.PassHost = test.passHost
 			d := openDoor(t, u, test.edit)
 			c := d.raw()
@@ -145,7 +152,11 @@ func TestRequestIsSentAsDecided(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(test.want, string(got)); diff != "" {
+			want := test.want
+			if e == gate.EngineOwn && test.own != "" {
+				want = test.own
+			}
+			if diff := cmp.Diff(want, string(got)); diff != "" {
 				t.Errorf("the server got (-want +got):\n%s", diff)
 			}
 		})
@@ -153,6 +164,11 @@ func TestRequestIsSentAsDecided(t *testing.T) {
 }
 
 func TestRequestThatCannotBeSentIsRefused(t *testing.T) {
+	eachEngine(t, testRequestThatCannotBeSentIsRefused)
+}
+
+func testRequestThatCannotBeSentIsRefused(t *testing.T, e engine) {
+	t.Helper()
 	url := backend(t, func(http.ResponseWriter, *http.Request) { t.Error("the request was sent") })
 	tests := []struct {
 		name string
@@ -174,7 +190,10 @@ func TestRequestThatCannotBeSentIsRefused(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			d := openDoor(t, group(url), test.edit)
+			if e == gate.EngineOwn && strings.HasPrefix(test.name, "two slashes") {
+				t.Skip("it can send them as they are")
+			}
+			d := openDoor(t, e.group(url), test.edit)
 			resp, _ := d.do("GET", "/", nil)
 			if r := d.result(); r.Reason != test.want || resp.StatusCode != test.want.Kind().Status() {
 				t.Errorf("got %s with status %d, want %s", r.Reason, resp.StatusCode, test.want)

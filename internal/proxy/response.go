@@ -70,9 +70,7 @@ func (a *attempt) stream(resp *http.Response, length int64) *gate.Denial {
 	}
 	stall := newPatience(a.u.config.IdleTimeout, a.cancel, errStalled)
 	defer stall.end()
-	if a.body != nil {
-		a.body.response.Store(stall)
-	}
+	a.stall.Store(stall)
 	buf := a.u.manager.buffers.get()
 	defer a.u.manager.buffers.put(buf)
 	var sent int64
@@ -116,7 +114,7 @@ func (a *attempt) uploading() bool {
 	}
 	a.body.mu.Lock()
 	defer a.body.mu.Unlock()
-	return !a.body.ended
+	return !a.body.end
 }
 
 // clientFailed ends an exchange whose client does not take the response.

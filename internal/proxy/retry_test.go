@@ -16,12 +16,15 @@ import (
 
 const okResponse = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-func TestConnectFailuresMoveOn(t *testing.T) {
+func TestConnectFailuresMoveOn(t *testing.T) { eachEngine(t, testConnectFailuresMoveOn) }
+
+func testConnectFailuresMoveOn(t *testing.T, e engine) {
+	t.Helper()
 	good := backend(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		_, _ = w.Write(body)
 	})
-	d := openDoor(t, group(deadAddress(t), deadAddress(t), good), nil)
+	d := openDoor(t, e.group(deadAddress(t), deadAddress(t), good), nil)
 	for i := range 9 {
 		// Nothing was sent and the body is untouched, so that even this may be tried again.
 		resp, body := d.do("POST", "/", io.MultiReader(strings.NewReader("hello")))
@@ -37,7 +40,10 @@ func TestConnectFailuresMoveOn(t *testing.T) {
 	}
 }
 
-func TestConnectFailuresEnd(t *testing.T) {
+func TestConnectFailuresEnd(t *testing.T) { eachEngine(t, testConnectFailuresEnd) }
+
+func testConnectFailuresEnd(t *testing.T, e engine) {
+	t.Helper()
 	tests := []struct {
 		name             string
 		servers, retries int
@@ -55,7 +61,7 @@ func TestConnectFailuresEnd(t *testing.T) {
 			for range test.servers {
 				urls = append(urls, deadAddress(t))
 			}
-			u := group(urls...)
+			u := e.group(urls...)
 			u.Retries = test.retries
 			d := openDoor(t, u, nil)
 			resp, _ := d.do("GET", "/", nil)
@@ -77,7 +83,10 @@ func breaker(t *testing.T, requests *atomic.Int64) string {
 	})
 }
 
-func TestRetriesAfterSending(t *testing.T) {
+func TestRetriesAfterSending(t *testing.T) { eachEngine(t, testRetriesAfterSending) }
+
+func testRetriesAfterSending(t *testing.T, e engine) {
+	t.Helper()
 	tests := []struct {
 		method string
 		body   string
@@ -100,7 +109,7 @@ func TestRetriesAfterSending(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.method+test.body, func(t *testing.T) {
 			var requests atomic.Int64
-			d := openDoor(t, group(breaker(t, &requests), breaker(t, &requests), breaker(t, &requests), breaker(t, &requests)), nil)
+			d := openDoor(t, e.group(breaker(t, &requests), breaker(t, &requests), breaker(t, &requests), breaker(t, &requests)), nil)
 			var body io.Reader
 			if test.body != "" {
 				body = strings.NewReader(test.body)
@@ -157,7 +166,10 @@ func warm(t *testing.T, d *door, release chan struct{}, n int) {
 }
 
 // TestHiddenRetries: net/http by itself sends a request again when an old connection fails, as often as it has old connections. It must not.
-func TestHiddenRetries(t *testing.T) {
+func TestHiddenRetries(t *testing.T) { eachEngine(t, testHiddenRetries) }
+
+func testHiddenRetries(t *testing.T, e engine) {
+	t.Helper()
 	tests := []struct {
 		method string
 		header []string
@@ -184,7 +196,7 @@ func TestHiddenRetries(t *testing.T) {
 					_, _ = io.WriteString(c, okResponse)
 				}
 			})
-			d := openDoor(t, group(url), nil)
+			d := openDoor(t, e.group(url), nil)
 			warm(t, d, release, 10)
 			resp, _ := d.do(test.method, "/poison", nil, test.header...)
 			r := d.result()
@@ -196,9 +208,12 @@ func TestHiddenRetries(t *testing.T) {
 }
 
 // TestPoisonMovesOn: the tries of a request that breaks an old connection go to the other servers.
-func TestPoisonMovesOn(t *testing.T) {
+func TestPoisonMovesOn(t *testing.T) { eachEngine(t, testPoisonMovesOn) }
+
+func testPoisonMovesOn(t *testing.T, e engine) {
+	t.Helper()
 	var a, b, c atomic.Int64
-	d := openDoor(t, group(poisoned(t, &a), poisoned(t, &b), poisoned(t, &c)), nil)
+	d := openDoor(t, e.group(poisoned(t, &a), poisoned(t, &b), poisoned(t, &c)), nil)
 	for range 3 {
 		d.do("GET", "/", nil)
 		d.result()
@@ -210,13 +225,16 @@ func TestPoisonMovesOn(t *testing.T) {
 }
 
 // TestOldConnections: a server that closes idle connections costs no request.
-func TestOldConnections(t *testing.T) {
+func TestOldConnections(t *testing.T) { eachEngine(t, testOldConnections) }
+
+func testOldConnections(t *testing.T, e engine) {
+	t.Helper()
 	url := rawBackend(t, func(_ int, c net.Conn, r *bufio.Reader) {
 		if readHead(r) != "" { // one request for each connection, without saying so
 			_, _ = io.WriteString(c, okResponse)
 		}
 	})
-	d := openDoor(t, group(url), nil)
+	d := openDoor(t, e.group(url), nil)
 	for i := range 200 {
 		resp, body := d.do("GET", "/", nil)
 		if r := d.result(); resp.StatusCode != 200 || body != "ok" {
@@ -226,6 +244,11 @@ func TestOldConnections(t *testing.T) {
 }
 
 func TestNoRetryOnceTheClientHasSeenSomething(t *testing.T) {
+	eachEngine(t, testNoRetryOnceTheClientHasSeenSomething)
+}
+
+func testNoRetryOnceTheClientHasSeenSomething(t *testing.T, e engine) {
+	t.Helper()
 	var requests atomic.Int64
 	hints := rawBackend(t, func(_ int, c net.Conn, r *bufio.Reader) {
 		if readHead(r) != "" {
@@ -233,7 +256,7 @@ func TestNoRetryOnceTheClientHasSeenSomething(t *testing.T) {
 			_, _ = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
 		}
 	})
-	u := group(hints)
+	u := e.group(hints)
 	u.Servers = append(u.Servers, gate.Server{URL: breaker(t, &requests), Weight: 1})
 	d := openDoor(t, u, nil)
 	d.do("GET", "/", nil)
@@ -242,7 +265,10 @@ func TestNoRetryOnceTheClientHasSeenSomething(t *testing.T) {
 	}
 }
 
-func TestTimeouts(t *testing.T) {
+func TestTimeouts(t *testing.T) { eachEngine(t, testTimeouts) }
+
+func testTimeouts(t *testing.T, e engine) {
+	t.Helper()
 	silent := func(t *testing.T) string {
 		t.Helper()
 		return rawBackend(t, func(_ int, c net.Conn, _ *bufio.Reader) { _, _ = io.Copy(io.Discard, c) })
@@ -295,7 +321,7 @@ func TestTimeouts(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			u := group(test.url(t))
+			u := e.group(test.url(t))
 			u.ResponseTimeout, u.IdleTimeout = 200*time.Millisecond, 200*time.Millisecond
 			d := openDoor(t, u, nil)
 			var body io.Reader
@@ -320,9 +346,12 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // TestDialTimeout: the time limit of the connection covers its TLS handshake.
-func TestDialTimeout(t *testing.T) {
+func TestDialTimeout(t *testing.T) { eachEngine(t, testDialTimeout) }
+
+func testDialTimeout(t *testing.T, e engine) {
+	t.Helper()
 	url := rawBackend(t, func(_ int, c net.Conn, _ *bufio.Reader) { _, _ = io.Copy(io.Discard, c) })
-	u := group(strings.Replace(url, "http:", "https:", 1))
+	u := e.group(strings.Replace(url, "http:", "https:", 1))
 	u.ConnectTimeout = 100 * time.Millisecond
 	d := openDoor(t, u, nil)
 	resp, _ := d.do("GET", "/", nil)

@@ -34,12 +34,13 @@ type serverKey struct {
 	tlsDigest          string
 	serverName         string
 	insecure           bool
+	engine             string
 }
 
 func keyOf(u *gate.Upstream, t target, tlsDigest string) serverKey {
 	k := serverKey{
 		upstream: u.Name, target: t,
-		connect: u.ConnectTimeout, idle: u.IdleTimeout, maxIdle: u.MaxIdleConnections, maxActive: u.MaxConnections,
+		connect: u.ConnectTimeout, idle: u.IdleTimeout, maxIdle: u.MaxIdleConnections, maxActive: u.MaxConnections, engine: u.Engine,
 	}
 	if u.HealthCheck != nil {
 		k.checked, k.check = true, *u.HealthCheck
@@ -58,6 +59,8 @@ type server struct {
 
 	transport *http.Transport
 	upgrades  *http.Transport // HTTP/1.1 only, because HTTP/2 has no Upgrade; nil for h2c
+	links     *pool           // of our own HTTP/1.1 client; nil if it is not used
+	http2     atomic.Bool     // the server prefers HTTP/2, so that links cannot be used
 	checks    *http.Transport // a connection of its own for each health check, so that a full pool does not look like bad health
 
 	healthy   atomic.Bool // true until checks say otherwise
@@ -77,6 +80,9 @@ func newServer(key serverKey, t target, secure *tls.Config) *server {
 	s.healthy.Store(true)
 	s.transport = s.newTransport(secure, t.scheme == "https", false)
 	s.checks = s.newTransport(secure, t.scheme == "https", true)
+	if key.engine != gate.EngineNetHTTP && t.scheme != "h2c" {
+		s.links = s.newPool(secure)
+	}
 	switch t.scheme {
 	case "http":
 		s.upgrades = s.transport
@@ -127,6 +133,24 @@ func (s *server) newTransport(secure *tls.Config, offerHTTP2, single bool) *http
 	return t
 }
 
+// newPool makes the pool of our own client. TLS servers may choose HTTP/2.
+func (s *server) newPool(secure *tls.Config) *pool {
+	d := dialer{timeout: s.key.connect}
+	if s.key.target.scheme == "https" {
+		d.tls = secure.Clone()
+		d.tls.NextProtos = []string{"h2", "http/1.1"}
+	}
+	addr := s.key.target.address()
+	open := func(ctx context.Context) (*link, error) {
+		l, err := d.link(ctx, addr)
+		if errors.Is(err, errHTTP2) {
+			s.http2.Store(true)
+		}
+		return l, err
+	}
+	return &pool{open: open, maxIdle: s.key.maxIdle, maxLinks: s.key.maxActive, idleTime: s.key.idle}
+}
+
 // scheme is that of requests to the server, as net/http knows it.
 func (s *server) scheme() string {
 	if s.key.target.scheme == "https" {
@@ -173,7 +197,18 @@ func (s *server) retire() {
 	s.closeIdle()
 }
 
+// kill is retire that also ends what goes over links.
+func (s *server) kill() {
+	s.retire()
+	if s.links != nil {
+		s.links.kill()
+	}
+}
+
 func (s *server) closeIdle() {
+	if s.links != nil {
+		s.links.retire()
+	}
 	s.transport.CloseIdleConnections()
 	s.checks.CloseIdleConnections()
 	if s.upgrades != nil {
@@ -225,14 +260,10 @@ func (d *dialer) dialTLS(ctx context.Context, network, addr string) (net.Conn, e
 	if err != nil {
 		return nil, err
 	}
-	config := d.tls
-	if config.ServerName == "" {
-		host, _, err := net.SplitHostPort(addr)
-		if err != nil {
-			return nil, &dialError{err}
-		}
-		config = config.Clone()
-		config.ServerName = host
+	config, err := d.config(addr)
+	if err != nil {
+		_ = raw.Close()
+		return nil, err
 	}
 	c := tls.Client(raw, config)
 	if err := c.HandshakeContext(ctx); err != nil {
@@ -240,6 +271,20 @@ func (d *dialer) dialTLS(ctx context.Context, network, addr string) (net.Conn, e
 		return nil, &dialError{fmt.Errorf("TLS handshake: %w", err)}
 	}
 	return c, nil
+}
+
+// config is the TLS configuration for a connection to addr.
+func (d *dialer) config(addr string) (*tls.Config, error) {
+	if d.tls.ServerName != "" {
+		return d.tls, nil
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, &dialError{err}
+	}
+	config := d.tls.Clone()
+	config.ServerName = host
+	return config, nil
 }
 
 func (d *dialer) open(ctx context.Context, network, addr string) (*conn, error) {

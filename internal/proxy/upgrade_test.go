@@ -17,7 +17,10 @@ import (
 	"github.com/jotgate/jotgate/internal/gate"
 )
 
-func TestWebSocket(t *testing.T) {
+func TestWebSocket(t *testing.T) { eachEngine(t, testWebSocket) }
+
+func testWebSocket(t *testing.T, e engine) {
+	t.Helper()
 	echo := websocket.Server{Handler: func(c *websocket.Conn) { _, _ = io.Copy(c, c) }}
 	plain := httptest.NewServer(echo)
 	t.Cleanup(plain.Close)
@@ -25,7 +28,7 @@ func TestWebSocket(t *testing.T) {
 	secure.EnableHTTP2 = true // ALPN must not choose it for an upgrade
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
-	for name, u := range map[string]*gate.Upstream{"http": group(plain.URL), "https": trusting(t, secure)} {
+	for name, u := range map[string]*gate.Upstream{"http": e.group(plain.URL), "https": e.trusting(t, secure)} {
 		t.Run(name, func(t *testing.T) {
 			d := openDoor(t, u, nil)
 			c, err := websocket.Dial("ws://"+d.addr+"/chat?room=1", "", "http://app.example.com")
@@ -71,9 +74,12 @@ func (d *door) upgrade(protocol string) (*net.TCPConn, *bufio.Reader, string) {
 	return c.(*net.TCPConn), r, readHead(r)
 }
 
-func TestUpgradeHalfClose(t *testing.T) {
+func TestUpgradeHalfClose(t *testing.T) { eachEngine(t, testUpgradeHalfClose) }
+
+func testUpgradeHalfClose(t *testing.T, e engine) {
+	t.Helper()
 	t.Run("the client is done first", func(t *testing.T) {
-		d := openDoor(t, group(switching(t, "Chat/2", func(c net.Conn, r *bufio.Reader) {
+		d := openDoor(t, e.group(switching(t, "Chat/2", func(c net.Conn, r *bufio.Reader) {
 			all, _ := io.ReadAll(r) // until the client has said everything
 			_, _ = io.WriteString(c, strings.ToUpper(string(all)))
 		})), nil)
@@ -92,7 +98,7 @@ func TestUpgradeHalfClose(t *testing.T) {
 	})
 	t.Run("the server is done first", func(t *testing.T) {
 		heard := make(chan string, 1)
-		d := openDoor(t, group(switching(t, "chat", func(c net.Conn, r *bufio.Reader) {
+		d := openDoor(t, e.group(switching(t, "chat", func(c net.Conn, r *bufio.Reader) {
 			_, _ = io.WriteString(c, "bye")
 			_ = c.(*net.TCPConn).CloseWrite()
 			all, _ := io.ReadAll(r)
@@ -109,7 +115,7 @@ func TestUpgradeHalfClose(t *testing.T) {
 		}
 	})
 	t.Run("the other side stays silent", func(t *testing.T) {
-		u := group(switching(t, "chat", func(c net.Conn, _ *bufio.Reader) { _, _ = io.Copy(io.Discard, c); _, _ = io.Copy(io.Discard, c) }))
+		u := e.group(switching(t, "chat", func(c net.Conn, _ *bufio.Reader) { _, _ = io.Copy(io.Discard, c); _, _ = io.Copy(io.Discard, c) }))
 		u.Servers[0].URL = switching(t, "chat", func(c net.Conn, _ *bufio.Reader) {
 			_ = c.(*net.TCPConn).CloseWrite()
 			_, _ = io.Copy(io.Discard, c)
@@ -121,16 +127,19 @@ func TestUpgradeHalfClose(t *testing.T) {
 	})
 }
 
-func TestUpgradeEnds(t *testing.T) {
+func TestUpgradeEnds(t *testing.T) { eachEngine(t, testUpgradeEnds) }
+
+func testUpgradeEnds(t *testing.T, e engine) {
+	t.Helper()
 	t.Run("with a reset of the server", func(t *testing.T) {
-		d := openDoor(t, group(switching(t, "chat", func(c net.Conn, _ *bufio.Reader) { reset(c) })), nil)
+		d := openDoor(t, e.group(switching(t, "chat", func(c net.Conn, _ *bufio.Reader) { reset(c) })), nil)
 		_, r, _ := d.upgrade("chat")
 		_, _ = io.ReadAll(r)
 		d.result()
 	})
 	t.Run("with the client", func(t *testing.T) {
 		left := make(chan struct{})
-		d := openDoor(t, group(switching(t, "chat", func(_ net.Conn, r *bufio.Reader) { _, _ = io.ReadAll(r); close(left) })), nil)
+		d := openDoor(t, e.group(switching(t, "chat", func(_ net.Conn, r *bufio.Reader) { _, _ = io.ReadAll(r); close(left) })), nil)
 		c, _, _ := d.upgrade("chat")
 		reset(c)
 		within(t, func() { <-left })
@@ -139,7 +148,7 @@ func TestUpgradeEnds(t *testing.T) {
 	t.Run("with the gateway, but not with a deadline", func(t *testing.T) {
 		var stop context.CancelFunc
 		expired := make(chan struct{})
-		d := openDoor(t, group(switching(t, "chat", func(c net.Conn, r *bufio.Reader) { _, _ = io.Copy(c, r) })), func(x *gate.Exchange) {
+		d := openDoor(t, e.group(switching(t, "chat", func(c net.Conn, r *bufio.Reader) { _, _ = io.Copy(c, r) })), func(x *gate.Exchange) {
 			if x.Host == "deadline" {
 				var cancel context.CancelFunc
 				x.Context, cancel = context.WithTimeout(x.Context, 300*time.Millisecond)
@@ -171,9 +180,12 @@ func TestUpgradeEnds(t *testing.T) {
 	})
 }
 
-func TestUpgradeRefused(t *testing.T) {
+func TestUpgradeRefused(t *testing.T) { eachEngine(t, testUpgradeRefused) }
+
+func testUpgradeRefused(t *testing.T, e engine) {
+	t.Helper()
 	t.Run("by the server", func(t *testing.T) {
-		d := openDoor(t, group(backend(t, func(w http.ResponseWriter, r *http.Request) {
+		d := openDoor(t, e.group(backend(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Upgrade") != "chat" || r.Header.Get("Connection") != "Upgrade" {
 				t.Errorf("got %v", r.Header)
 			}
@@ -191,7 +203,7 @@ func TestUpgradeRefused(t *testing.T) {
 		}
 	})
 	t.Run("another protocol", func(t *testing.T) {
-		d := openDoor(t, group(switching(t, "h2c", func(net.Conn, *bufio.Reader) {})), nil)
+		d := openDoor(t, e.group(switching(t, "h2c", func(net.Conn, *bufio.Reader) {})), nil)
 		_, _, head := d.upgrade("chat")
 		if res := d.result(); res.Reason != gate.ReasonUpstreamProtocol || !strings.HasPrefix(head, "HTTP/1.1 502 ") || res.Upgraded {
 			t.Errorf("%q, %+v", head, res)
@@ -203,7 +215,7 @@ func TestUpgradeRefused(t *testing.T) {
 			seen.Store(r.Header.Get("Upgrade") + r.Header.Get("Http2-Settings"))
 		})
 		for _, protocol := range []string{"h2c", "H2C", "h2", "HTTP/2.0", "TLS/1.2", "websocket, h2c"} {
-			d := openDoor(t, group(url), func(x *gate.Exchange) {
+			d := openDoor(t, e.group(url), func(x *gate.Exchange) {
 				x.Upgrade = protocol // even if the server would let it pass
 				x.Out.Add("HTTP2-Settings", "AAMAAABkAAQCAAAAAAIAAAAA")
 			})
@@ -214,7 +226,7 @@ func TestUpgradeRefused(t *testing.T) {
 		}
 	})
 	t.Run("HTTP/2 has no upgrade", func(t *testing.T) {
-		d := openDoor(t, group(backendHTTP2(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })), nil)
+		d := openDoor(t, e.group(backendHTTP2(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })), nil)
 		if _, _, head := d.upgrade("chat"); !strings.HasPrefix(head, "HTTP/1.1 418 ") {
 			t.Errorf("got %q", head)
 		}
