@@ -34,6 +34,7 @@ const (
 
 // sizes are how much of everything is measured.
 type sizes struct {
+	short       bool
 	rounds      int
 	requests    int // of a closed loop
 	warmup      int
@@ -52,7 +53,7 @@ func fullSizes(rounds, requests, unseen int) sizes {
 }
 
 func shortSizes() sizes {
-	return sizes{rounds: 1, requests: 300, warmup: 64, seconds: 0.05, large: 100, connections: 16, unseen: 300, idle: idleLimit(200), settle: 50 * time.Millisecond, poolLimit: 100, wrkSeconds: 1}
+	return sizes{short: true, rounds: 1, requests: 300, warmup: 64, seconds: 0.05, large: 100, connections: 16, unseen: 300, idle: idleLimit(200), settle: 50 * time.Millisecond, poolLimit: 100, wrkSeconds: 1}
 }
 
 // bench is everything that the rounds share.
