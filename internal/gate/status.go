@@ -23,7 +23,7 @@ type KeySourceStatus struct {
 
 // KeyPartStatus is the state of one document with keys. Times are zero if the event never happened.
 type KeyPartStatus struct {
-	Location    string    `json:"location"` // file or URL, without user information
+	Location    string    `json:"location"` // file or URL, without user information and query; no two parts of a source have the same
 	Fetches     uint64    `json:"fetches"`
 	Failures    uint64    `json:"failures"`
 	LastAttempt time.Time `json:"last_attempt,omitzero"`

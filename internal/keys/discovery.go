@@ -45,8 +45,8 @@ type discoveryLoader struct {
 	fetcher *fetcher
 	issuer  string
 	places  []string
-	record  *record // of the discovery document
-	set     *record // of the set
+	record  *record              // of the discovery document
+	moved   func(jwksURI string) // is told where the set is
 
 	// What follows belongs to the goroutine that calls load.
 	jwksURI    string
@@ -95,7 +95,7 @@ func (l *discoveryLoader) discover(ctx context.Context, now time.Time, asked boo
 	l.due = now.Add(refreshAfter(l.lifetime, l.fetcher.limits.MinRefresh, 0)) // the set's schedule has the jitter
 	l.record.succeeded(time.Now(), jwksURI != l.jwksURI, l.due)
 	l.jwksURI = jwksURI
-	l.set.located(display(jwksURI))
+	l.moved(jwksURI)
 	return nil
 }
 
@@ -161,7 +161,7 @@ func checkJWKSURI(jwksURI, place string) error {
 	case to.Scheme == "http" && from.Scheme == "http" && sameHost(from, to):
 		return nil
 	}
-	return fmt.Errorf("%s is not https", short(jwksURI))
+	return fmt.Errorf("%s is not https", short(display(jwksURI)))
 }
 
 // stringMembers returns the named members of a JSON object, each of which must be there once and be a string. Names are compared exactly.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -65,7 +66,7 @@ type errStatus struct {
 func (e errStatus) Error() string {
 	text := fmt.Sprintf("the server answered %d %s", e.code, http.StatusText(e.code))
 	if e.location != "" {
-		text += " to " + short(e.location)
+		text += " to " + short(display(e.location))
 	}
 	return text
 }
@@ -87,7 +88,7 @@ func (f *fetcher) get(ctx context.Context, address string, known validators, fre
 	client := &http.Client{Transport: transport, CheckRedirect: f.checkRedirect}
 	response, err := client.Do(request)
 	if err != nil {
-		return answer{}, f.clean(ctx, err)
+		return answer{}, f.clean(ctx, request, err)
 	}
 	defer func() { _ = response.Body.Close() }() // nothing was written, so nothing can be lost
 	a.header = response.Header
@@ -101,7 +102,7 @@ func (f *fetcher) get(ctx context.Context, address string, known validators, fre
 	a.body, err = io.ReadAll(io.LimitReader(response.Body, int64(f.limits.MaxBytes)+1))
 	switch {
 	case err != nil:
-		return answer{}, fmt.Errorf("reading the answer: %w", f.clean(ctx, err))
+		return answer{}, fmt.Errorf("reading the answer: %w", f.clean(ctx, request, err))
 	case int64(len(a.body)) > int64(f.limits.MaxBytes):
 		return answer{}, fmt.Errorf("the answer is larger than %s", f.limits.MaxBytes)
 	}
@@ -119,7 +120,7 @@ func bounded(validator string) string {
 func (f *fetcher) request(ctx context.Context, address string, known validators, fresh bool) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, fmt.Errorf("making the request: %w", err)
+		return nil, errors.New("the address is not a URL") // err holds all of it
 	}
 	if err := f.guard.checkHost(request.URL.Hostname()); err != nil {
 		return nil, err
@@ -164,22 +165,61 @@ func (f *fetcher) checkRedirect(request *http.Request, via []*http.Request) erro
 	case to.User != nil:
 		return errors.New("redirected to an address with user information")
 	case to.Scheme != "https" && (to.Scheme != from.Scheme || !sameHost(from, to)):
-		return fmt.Errorf("redirected to %s, which is neither https nor the same host", short(to.Redacted()))
+		return fmt.Errorf("redirected to %s, which is neither https nor the same host", short(display(to.String())))
 	}
 	request.Header.Del("Referer")
 	return f.guard.checkHost(to.Hostname())
 }
 
-// clean drops the URL that net/http puts into its errors, which the part's location says already, and tells a time-out from being stopped.
-func (f *fetcher) clean(ctx context.Context, err error) error {
+// clean drops the URL that net/http puts into its errors, which the part's location says already, and the queries in what is left: net/http quotes what it does not
+// understand, and that may be the request sent back. It tells a time-out from being stopped.
+func (f *fetcher) clean(ctx context.Context, request *http.Request, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Errorf("no complete answer within %s", f.limits.Timeout)
 	}
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
-		return wrapped.Err
+		err = wrapped.Err
+	}
+	text := err.Error()
+	if query := request.URL.RawQuery; query != "" {
+		quoted := strconv.Quote(query)
+		text = strings.NewReplacer(query, hiddenQuery, quoted[1:len(quoted)-1], hiddenQuery).Replace(text)
+	}
+	if text = withoutQueries(text); text != err.Error() {
+		return errShown{text, err}
 	}
 	return err
+}
+
+// errShown is an error with a text that is fit for display.
+type errShown struct {
+	text string
+	err  error
+}
+
+func (e errShown) Error() string { return e.text }
+func (e errShown) Unwrap() error { return e.err }
+
+// hiddenQuery is shown in place of a query, which may hold a key.
+const hiddenQuery = "…"
+
+// withoutQueries hides what follows a question mark, up to a space or a quotation mark.
+func withoutQueries(text string) string {
+	var out strings.Builder
+	for {
+		before, after, found := strings.Cut(text, "?")
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		out.WriteString("?" + hiddenQuery)
+		end := strings.IndexAny(after, " \t\r\n\"")
+		if end < 0 {
+			return out.String()
+		}
+		text = after[end:]
+	}
 }
 
 // sameHost reports whether two URLs name the same host and port.
@@ -207,22 +247,18 @@ func short(s string) string {
 	return fmt.Sprintf("%+q", s)
 }
 
-// display is a location fit for logs and /status: without user information.
+// display is a location fit for logs, /status and /metrics: without user information, and with no more of a query than that there is one, for either may hold a key.
 func display(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return "(not a URL)"
 	}
-	u.User = nil
-	return u.String()
-}
-
-// shown is a file as it is, or a URL fit for display.
-func shown(kind, location string) string {
-	if kind == kindFile {
-		return location
+	query := ""
+	if u.RawQuery != "" {
+		query = "?" + hiddenQuery
 	}
-	return display(location)
+	u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
+	return u.String() + query
 }
 
 // freshness is how long an answer may be used, of which known is the time that was last stated.

@@ -153,11 +153,14 @@ func (m *Manager) open(p *gate.Provider, static []*jose.Key) *Source {
 
 // partsOf makes the parts of a source whose keys can change.
 func (m *Manager) partsOf(p *gate.Provider, kind string, s *Source) []*part {
-	newPart := func(location string, l loader, before ...*record) *part {
+	var others []*record
+	newPart := func(location string, l loader) *part {
 		n := &part{
-			kind: kind, loader: l, records: append(before, newRecord(shown(kind, location))), limits: p.Fetch, log: s.log, random: rand.Float64, changed: s.refresh,
+			kind: kind, loader: l, others: slices.Clone(others), limits: p.Fetch, log: s.log, random: rand.Float64, changed: s.refresh,
 			ask: make(chan chan<- error, 1), wake: make(chan struct{}, 1),
 		}
+		n.records = []*record{newRecord(n.shown(location))}
+		others = append(others, n.record())
 		if kind != kindFile {
 			n.disk, n.binding = m.disk, bindingOf(p, kind, location)
 		}
@@ -174,10 +177,12 @@ func (m *Manager) partsOf(p *gate.Provider, kind string, s *Source) []*part {
 		return parts
 	default:
 		places, _ := placesOf(p) // checked before
-		r := newRecord(display(places[0]))
-		l := &discoveryLoader{fetcher: newFetcher(p.Fetch, m.dial), issuer: p.Issuer, places: places, record: r}
-		n := newPart(places[0], l, r)
-		l.set = n.record()
+		found := newRecord(display(places[0]))
+		l := &discoveryLoader{fetcher: newFetcher(p.Fetch, m.dial), issuer: p.Issuer, places: places, record: found}
+		others = append(others, found)
+		n := newPart(places[0], l)
+		n.records = append([]*record{found}, n.records...)
+		l.moved = func(jwksURI string) { n.record().located(n.shown(jwksURI)) }
 		return []*part{n}
 	}
 }

@@ -3,7 +3,9 @@ package keys
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +27,7 @@ type part struct {
 	kind    string
 	loader  loader
 	records []*record // of the document, and before it that of the discovery document if there is one
+	others  []*record // of the source, whose locations come before this one's
 	limits  gate.Fetch
 	log     *slog.Logger
 	random  func() float64 // in [0, 1), for jitter
@@ -49,6 +52,19 @@ type part struct {
 }
 
 func (p *part) record() *record { return p.records[len(p.records)-1] }
+
+// shown is a location of the document, fit for display. What is shown of different addresses may be the same; the later ones of a source are then numbered.
+func (p *part) shown(location string) string {
+	text := location
+	if p.kind != kindFile {
+		text = display(location)
+	}
+	unique := text
+	for n := 2; slices.ContainsFunc(p.others, func(r *record) bool { return r.snapshot().Location == unique }); n++ {
+		unique = fmt.Sprintf("%s (%d)", text, n)
+	}
+	return unique
+}
 
 func (p *part) document() *document {
 	p.mu.Lock()
@@ -105,7 +121,7 @@ func (p *part) expire(ctx context.Context, now time.Time) {
 	if doc == nil || doc.lifetime == 0 || now.Before(doc.expires(p.limits.MaxStale)) {
 		return
 	}
-	p.log.ErrorContext(ctx, "keys are too old to be used any longer", "location", shown(p.kind, doc.location), "fetched", doc.fetched)
+	p.log.ErrorContext(ctx, "keys are too old to be used any longer", "location", p.shown(doc.location), "fetched", doc.fetched)
 	p.replace(nil)
 	p.next = now // worth another attempt, and then more of them
 	p.failures = 0
@@ -123,7 +139,7 @@ func (p *part) attempt(ctx context.Context, asked bool) error {
 		return err
 	}
 	if p.failures > 0 {
-		p.log.InfoContext(ctx, "fetching keys works again", "location", shown(p.kind, doc.location), "failures", p.failures)
+		p.log.InfoContext(ctx, "fetching keys works again", "location", p.shown(doc.location), "failures", p.failures)
 	}
 	p.failures = 0
 	wait := fileInterval
@@ -132,7 +148,7 @@ func (p *part) attempt(ctx context.Context, asked bool) error {
 	}
 	p.next = time.Now().Add(wait)
 	changed := former == nil || string(former.body) != string(doc.body)
-	p.record().located(shown(p.kind, doc.location))
+	p.record().located(p.shown(doc.location))
 	p.record().succeeded(doc.fetched, changed, p.next)
 	p.replace(doc)
 	p.save(ctx, doc, changed)
@@ -165,7 +181,7 @@ func (p *part) save(ctx context.Context, doc *document, changed bool) {
 		return
 	}
 	if err := p.disk.save(p.binding, doc); err != nil {
-		p.log.WarnContext(ctx, "keys cannot be kept on disk", "location", shown(p.kind, doc.location), "error", err)
+		p.log.WarnContext(ctx, "keys cannot be kept on disk", "location", p.shown(doc.location), "error", err)
 		return
 	}
 	p.savedAt = doc.fetched
