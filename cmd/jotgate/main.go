@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -18,6 +20,8 @@ const (
 )
 
 func main() {
+	// What matters is logged by loggers that are handed around. Of what the standard library says on its own, some holds bytes that upstreams sent.
+	log.SetOutput(io.Discard)
 	os.Exit(run(os.Args[1:]))
 }
 
