@@ -25,7 +25,7 @@ type API struct {
 	Answers string `yaml:"answers"`
 	// Realm is the realm of the WWW-Authenticate challenge. Empty: the API's name.
 	Realm string `yaml:"realm"`
-	// MaxBodyBytes is the limit of a request body; above it the answer is 413. 0: the listener's limit.
+	// MaxBodyBytes is the limit of a request body; above it the answer is 413. It can only lower the listener's limit. 0: the listener's limit alone.
 	MaxBodyBytes Bytes `yaml:"maxBodyBytes"`
 	// Timeout bounds the whole exchange, except for upgraded connections. 0: no limit.
 	Timeout time.Duration `yaml:"timeout"`
