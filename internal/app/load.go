@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,7 +34,7 @@ type Loaded struct {
 	Hash string
 	// Config is used only if Problems holds no errors.
 	Config *gate.Config
-	// Problems are all mistakes that could be found without starting anything.
+	// Problems are all mistakes that could be found without starting anything. They do not show what references stand for.
 	Problems gate.Problems
 }
 
@@ -53,13 +54,15 @@ func File(path string) Load {
 			return loaded
 		}
 		dir := filepath.Dir(path)
-		resolver := secret.Resolver{Dir: dir, ReadFile: hashed}
-		result := native.Load(path, data, dir, resolver.Expand)
+		known := newReferences(dir)
+		resolver := secret.Resolver{Dir: dir, LookupEnv: known.lookup(os.LookupEnv), ReadFile: known.read(hashed)}
+		result := native.Load(path, data, dir, known.expand(resolver.Expand))
 		loaded.Hash = hex.EncodeToString(digest.Sum(nil))
 		loaded.Config, loaded.Problems = result.Config, result.Problems
 		if result.Draft != nil {
 			loaded.Problems = append(loaded.Problems, unrelated(Check(result.Draft), result)...).Sort()
 		}
+		loaded.Problems = known.hide(loaded.Problems)
 		return loaded
 	}
 }
