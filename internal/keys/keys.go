@@ -16,7 +16,7 @@ var (
 	ErrUnknownKey = errors.New("unknown key")
 	// ErrUnavailable: the source has no keys at all, or cannot find out now whether it should have this one.
 	ErrUnavailable = errors.New("keys unavailable")
-	// ErrAmbiguous: more keys fit than a token without kid may try.
+	// ErrAmbiguous: more keys fit than one token may try, and no kid chooses among them.
 	ErrAmbiguous = errors.New("too many keys fit")
 )
 

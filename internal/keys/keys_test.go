@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -223,6 +224,40 @@ func TestURL(t *testing.T) {
 		status[0].Keys[0].Type != "EC" || status[0].Parts[0].Fetches != 1 || status[0].Parts[0].Location != p.URL {
 		t.Errorf("%+v", status)
 	}
+}
+
+// Where no key has a kid, that of a token says nothing: it is judged by the keys that fit, without a fetch. What a key is for still counts.
+func TestSetWithoutKids(t *testing.T) {
+	plain := testKey(t, "plain", jose.ES256).WithKeyID("")
+	member := func(key *jose.Key, add string) string {
+		text, err := json.Marshal(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSuffix(string(text), "}") + add + "}"
+	}
+	idp := newIDP(t, body(fmt.Sprintf(`{"keys":[%s,%s,%s]}`, member(plain, ""),
+		member(testKey(t, "enc", jose.ES384).WithKeyID(""), `,"use":"enc"`), member(testKey(t, "verify", jose.EdDSA).WithKeyID(""), `,"key_ops":["sign"]`))))
+	p := urlProvider(idp.URL)
+	p.Algorithms = []string{"ES256", "ES384", "EdDSA"}
+	p.Fetch.UnknownKeyInterval, p.Fetch.UnknownKeyWait = time.Millisecond, time.Second
+	s := acquire(t, newManager(t, ""), p)
+	ready(t, s)
+	for _, kid := range []string{"a", "../../etc/passwd", ""} {
+		wantKids(t, s, kid, "")
+	}
+	if n := idp.hits.Load(); n != 1 {
+		t.Errorf("%d fetches", n)
+	}
+	for _, alg := range []jose.Algorithm{jose.ES384, jose.EdDSA, jose.HS256, jose.RS256} {
+		wantError(t, s, "a", alg, ErrUnknownKey)
+	}
+
+	idp.serve(body(marshalSet(t, plain, testKey(t, "b", jose.ES256))))
+	wantError(t, s, "other", jose.RS256, ErrUnknownKey) // has the set fetched
+	eventually(t, "the new set is used", func() bool { return len(s.Status().Keys) == 2 })
+	wantKids(t, s, "b", "b")
+	wantError(t, s, "a", jose.ES256, ErrUnknownKey)
 }
 
 func TestFile(t *testing.T) {

@@ -45,8 +45,8 @@ type Source struct {
 	references int // guarded by manager.mu
 }
 
-// Keys returns the keys that may have signed a token with this kid ("" for none) and algorithm: at least one and at most four. Keys with a kid only match that kid;
-// keys of shared secrets and PEM have none, so there the kid does not matter.
+// Keys returns the keys that may have signed a token with this kid ("" for none) and algorithm: at least one and at most four. If any key has a kid, a kid stands
+// only for the keys that have it. Where none has, as with shared secrets, PEM and some sets, the kid of a token does not matter.
 //
 // It does not block or allocate while there are such keys. For an unknown kid it waits for a fetch within the limits of gate.Fetch, or until the context is done.
 // The error is or wraps ErrUnknownKey, ErrUnavailable or ErrAmbiguous. The slice must not be changed.

@@ -20,8 +20,10 @@ type candidate struct {
 // view is an immutable index of the keys in use. A source replaces it as a whole.
 type view struct {
 	generation uint64
-	// anyKid: the keys have no kids of their own, so those of tokens do not matter.
+	// anyKid: the keys are of a kind that has no kids, so those of tokens do not matter.
 	anyKid bool
+	// kids: at least one key has a kid.
+	kids bool
 	// complete says that every part has keys.
 	complete bool
 	keys     []*jose.Key
@@ -73,6 +75,7 @@ func (v *view) add(key *jose.Key, tokens *atomic.Uint64) {
 	}
 	v.keys = append(v.keys, key)
 	v.tokens[key] = tokens
+	v.kids = v.kids || key.KeyID() != ""
 	for alg := range key.Algorithms().All() {
 		v.fitting[alg] = append(v.fitting[alg], key)
 		if kid := key.KeyID(); kid != "" {
@@ -83,9 +86,12 @@ func (v *view) add(key *jose.Key, tokens *atomic.Uint64) {
 }
 
 // find returns the keys that may have signed a token, or ErrUnavailable, ErrUnknownKey or ErrAmbiguous. It does not allocate.
+//
+// A kid is a hint (RFC 7515 section 4.1.4) that chooses among keys. Where no key has one it cannot choose, and every key that is for the algorithm may be tried, as for a
+// token without kid. As soon as one key has a kid, a token with another is not for the keys without: its own may be about to be published.
 func (v *view) find(c candidate) ([]*jose.Key, error) {
 	var keys []*jose.Key
-	if c.kid == "" || v.anyKid {
+	if c.kid == "" || v.anyKid || !v.kids {
 		keys = v.fitting[c.alg]
 	} else {
 		keys = v.named[c]

@@ -8,10 +8,11 @@ import (
 	"github.com/jotgate/jotgate/jose"
 )
 
-// Without a kid, at most four keys are tried; with one, only keys of that kid.
+// Without a kid, at most four keys are tried; with one, only keys of that kid, unless no key has any.
 func TestFind(t *testing.T) {
 	es := func(kid string) *jose.Key { return testKey(t, kid, jose.ES256) }
 	plain := testKey(t, "plain", jose.ES256).WithKeyID("")
+	bare := func(n int) *jose.Key { return testKey(t, fmt.Sprint("bare", n), jose.ES256).WithKeyID("") }
 	for _, tc := range []struct {
 		name   string
 		keys   []*jose.Key
@@ -25,7 +26,12 @@ func TestFind(t *testing.T) {
 		{"kid", []*jose.Key{es("a"), es("b")}, false, "a", jose.ES256, 1, nil},
 		{"unknown kid", []*jose.Key{es("a"), es("b")}, false, "c", jose.ES256, 0, ErrUnknownKey},
 		{"kid of another algorithm", []*jose.Key{es("a")}, false, "a", jose.ES384, 0, ErrUnknownKey},
-		{"key without kid, token with one", []*jose.Key{plain}, false, "a", jose.ES256, 0, ErrUnknownKey},
+		{"key without kid beside one with a kid, token with another", []*jose.Key{plain, es("b")}, false, "a", jose.ES256, 0, ErrUnknownKey},
+		{"key without kid beside one with a kid for another algorithm", []*jose.Key{plain, testKey(t, "b", jose.EdDSA)}, false, "a", jose.ES256, 0, ErrUnknownKey},
+		{"no key has a kid, token with one", []*jose.Key{plain, bare(1)}, false, "a", jose.ES256, 2, nil},
+		{"no key has a kid, algorithm of none", []*jose.Key{plain}, false, "a", jose.ES384, 0, ErrUnknownKey},
+		{"no key has a kid, symmetric algorithm", []*jose.Key{plain}, false, "a", jose.HS256, 0, ErrUnknownKey},
+		{"no key of five has a kid", []*jose.Key{plain, bare(1), bare(2), bare(3), bare(4)}, false, "a", jose.ES256, 0, ErrAmbiguous},
 		{"key without kid, where kids do not matter", []*jose.Key{plain}, true, "a", jose.ES256, 1, nil},
 		{"neither has a kid", []*jose.Key{plain}, false, "", jose.ES256, 1, nil},
 		{"token without kid", []*jose.Key{es("a"), es("b"), plain}, false, "", jose.ES256, 3, nil},
