@@ -214,9 +214,10 @@ func contentOf(p *gate.Provider) string {
 	return hash(p.Name, p.Issuer, []byte(p.Secret.Reveal()), p.SecretBase64, p.AllowShortSecret, []byte(p.PublicKey), p.JWKSFile, p.JWKSURLs, p.Discovery, p.DiscoveryURL, p.Fetch)
 }
 
-// bindingOf is a hash of what a fetched set is good for: whose it is, where it is from, and how the server was known to be the right one.
+// bindingOf is a hash of what a fetched set is good for: whose tokens, where it is from, and how the server was known to be the right one. The provider's name is
+// not in it, for it is only what the configuration calls it.
 func bindingOf(p *gate.Provider, kind, location string) string {
-	return hash(p.Name, kind, p.Issuer, location, p.Fetch.TLS)
+	return hash(kind, p.Issuer, location, p.Fetch.TLS)
 }
 
 // hash returns a SHA-256 in hexadecimal of values in an unambiguous encoding. Text that may not be UTF-8 must be given as bytes.

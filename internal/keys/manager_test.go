@@ -69,7 +69,7 @@ func TestAcquireTellsSecretsApart(t *testing.T) {
 	}
 }
 
-// When only the settings of fetching change, the new source goes on with the keys of the old one, even if the provider is down. When it is about trust, it does not.
+// When only the name or the settings of fetching change, the new source goes on with the keys of the old one, even if the provider is down. When it is about trust, it does not.
 func TestAcquireAdopts(t *testing.T) {
 	inBubble(t, "", body(setOf(t, "a")), func(w *world) {
 		t := w.T
@@ -84,12 +84,33 @@ func TestAcquireAdopts(t *testing.T) {
 		wantKids(t, next, "a", "a")
 
 		p = urlProvider(jwksURL)
+		p.Name = "renamed"
+		renamed := acquire(t, w.Manager, p)
+		ready(t, renamed)
+		wantKids(t, renamed, "a", "a")
+
+		p = urlProvider(jwksURL)
 		p.Issuer = "https://other"
 		wantError(t, acquire(t, w.Manager, p), "a", jose.ES256, ErrUnavailable)
 		p = urlProvider(jwksURL)
 		p.Fetch.TLS = &gate.ClientTLS{InsecureSkipVerify: true}
 		wantError(t, acquire(t, w.Manager, p), "a", jose.ES256, ErrUnavailable)
 	})
+}
+
+// A gateway that starts while the provider is down has the keys of the last run, also if the provider was given another name since.
+func TestRenameOverRestart(t *testing.T) {
+	dir := t.TempDir()
+	idp := newIDP(t, body(setOf(t, "a")))
+	m := newManager(t, dir)
+	ready(t, acquire(t, m, urlProvider(idp.URL)))
+	m.Close()
+	idp.serve(abort)
+	p := urlProvider(idp.URL)
+	p.Name = "renamed"
+	s := acquire(t, newManager(t, dir), p)
+	ready(t, s)
+	wantKids(t, s, "a", "a")
 }
 
 func TestAcquireRefuses(t *testing.T) {

@@ -32,7 +32,7 @@ type part struct {
 	log     *slog.Logger
 	random  func() float64 // in [0, 1), for jitter
 	disk    *disk          // nil: nothing is kept
-	// binding is a hash of everything that the document is good for: provider, issuer, address and how the server is authenticated.
+	// binding is a hash of everything that the document is good for: kind, issuer, address and how the server is authenticated.
 	binding string
 	// changed is called after the document was replaced or dropped.
 	changed func()

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/jose"
 )
 
@@ -186,13 +187,13 @@ func TestDisk(t *testing.T) {
 		},
 		"other issuer":  func() { p.Issuer = "https://other" },
 		"other address": func() { p.JWKSURLs = []string{jwksURL + "2"} },
-		"other name":    func() { p.Name = "q" },
+		"other TLS":     func() { p.Fetch.TLS = &gate.ClientTLS{ServerName: "q"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			write(t, files[0], good, 0o600)
 			spoil()
 			run(down, func(w *world, s *Source) { wantError(w.T, s, "a", jose.ES256, ErrUnavailable) })
-			p.Issuer, p.JWKSURLs, p.Name, p.Fetch = "", []string{jwksURL}, "p", other
+			p.Issuer, p.JWKSURLs, p.Fetch = "", []string{jwksURL}, other
 			if err := os.Remove(files[0]); err != nil {
 				t.Fatal(err)
 			}
