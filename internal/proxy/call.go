@@ -72,8 +72,9 @@ type call struct {
 	resp      codec.Response
 	payload   codec.Body
 	in        [headBytes]byte
-	buf       []byte // what the head was read into: in, or a larger one
-	at, have  int    // buf[at:have] was read and is not used yet
+	buf       []byte             // what the head was read into: in, or a larger one
+	large     *[streamBytes]byte // for a large body; nil without
+	at, have  int                // buf[at:have] was read and is not used yet
 	interim   int
 	forwarded bool  // the client has got an interim response
 	writeErr  error // of writing to the client
@@ -143,6 +144,12 @@ func (c *call) connect() (err error) {
 	if c.link, err = c.s.links.get(c.x.Context, c.now, c.client); err != nil {
 		return err
 	}
+	switch {
+	case !c.link.used:
+		c.now = time.Now()
+	case c.link.since.After(c.now): // it was waited for
+		c.now = c.link.since
+	}
 	if c.x.Context.Done() != nil {
 		c.unwatch = context.AfterFunc(c.x.Context, c.exchangeEnded)
 	}
@@ -193,6 +200,10 @@ func (c *call) recycle() {
 	c.resp.Reset()
 	clear(c.fields)
 	m := c.u.manager
+	if c.large != nil {
+		m.calls.streams.Put(c.large)
+		c.large = nil
+	}
 	c.u, c.s, c.x, c.link, c.client, c.asks, c.unwatch, c.upgrade = nil, nil, nil, nil, nil, false, nil, ""
 	c.fields, c.target, c.out, c.buf = c.fields[:0], c.target[:0], c.out[:0], nil
 	if c.hasBody || c.trailer != nil {

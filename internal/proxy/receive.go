@@ -212,11 +212,10 @@ func (c *call) respond() *gate.Denial {
 	return c.stream()
 }
 
-// stream copies the body and the trailer.
+// stream copies the body and the trailer. It reads into the buffer that the head is in: the head must not be looked at any more.
 func (c *call) stream() *gate.Denial {
 	buf, src := c.in[:], c.buf[c.at:c.have]
 	full := c.have == len(c.buf)
-	var large *[streamBytes]byte
 	for {
 		rest, ended, d := c.hand(src)
 		if d != nil {
@@ -226,11 +225,9 @@ func (c *call) stream() *gate.Denial {
 			c.complete = len(rest) == 0 && !c.resp.Close
 			return c.endTrailer()
 		}
-		if large == nil && (full || c.payload.Left() > headBytes) {
-			pool := &c.u.manager.calls
-			large = pool.stream()
-			defer pool.streams.Put(large)
-			buf = large[:]
+		if c.large == nil && (full || c.payload.Left() > headBytes) {
+			c.large = c.u.manager.calls.stream()
+			buf = c.large[:]
 		}
 		if !full && rawconn.Probe(c.link.raw) == rawconn.Quiet { // the server has nothing more at the moment
 			if err := c.x.Writer.Flush(); err != nil {
@@ -278,7 +275,6 @@ func (c *call) hand(src []byte) (rest []byte, ended bool, d *gate.Denial) {
 // endTrailer sends the trailer of a body that has ended.
 func (c *call) endTrailer() *gate.Denial {
 	fields := c.payload.Trailer()
-	fields.DelFunc(func(name string) bool { return hasToken(c.resp.Header, "Connection", name) })
 	if len(fields) == 0 {
 		return nil
 	}

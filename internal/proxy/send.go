@@ -17,8 +17,7 @@ import (
 const (
 	gatherBytes = headBytes   // how much of a body that is there already leaves with the head
 	lastGrace   = time.Second // how long the last write of a body may take after the response has ended
-	chunkSpace  = 16          // for the line before a chunk
-	chunkLine   = "\r\n"      // after it
+	chunkSpace  = 16          // for the line before a chunk, and for what follows it
 )
 
 var (
@@ -219,17 +218,20 @@ func (c *call) sendRest() {
 	}
 }
 
-// pump copies the body, each part in one write with its framing around it.
+// pump copies the body, each part in one write with its framing around it. A client that is slow does not hold a large buffer.
 func (c *call) pump() error {
-	pool := &c.u.manager.calls
-	buf := pool.stream()
-	defer pool.streams.Put(buf)
+	m := c.u.manager
+	small := m.buffers.get()
+	defer m.buffers.put(small)
+	buf := small[:]
+	var large *[streamBytes]byte
 	for {
-		n, last, err := c.piece(buf[chunkSpace : len(buf)-headBytes])
+		room := buf[chunkSpace : len(buf)-chunkSpace]
+		n, last, err := c.piece(room)
 		if err != nil {
 			return err
 		}
-		out := buf[chunkSpace : chunkSpace+n]
+		out := room[:n]
 		if c.x.Length < 0 {
 			if out, err = c.chunk(buf, n, last); err != nil {
 				return err
@@ -246,24 +248,28 @@ func (c *call) pump() error {
 		} else if err != nil || last {
 			return err
 		}
+		if n == len(room) && large == nil {
+			large = m.calls.stream()
+			defer m.calls.streams.Put(large)
+			buf = large[:]
+		}
 	}
 }
 
 // chunk puts a chunk's framing around the n bytes at buf[chunkSpace:].
-func (c *call) chunk(buf *[streamBytes]byte, n int, last bool) ([]byte, error) {
+func (c *call) chunk(buf []byte, n int, last bool) ([]byte, error) {
 	start, end := chunkSpace, chunkSpace+n
 	if n > 0 {
 		var space [chunkSpace]byte
 		line := codec.AppendChunkSize(space[:0], n)
 		start -= len(line)
 		copy(buf[start:], line)
-		end += copy(buf[end:], chunkLine)
+		end += copy(buf[end:], "\r\n")
 	}
-	out := buf[start:end]
-	if !last {
+	if out := buf[start:end]; !last {
 		return out, nil
 	}
-	return c.appendEnd(out)
+	return c.appendEnd(buf[start:end])
 }
 
 // endSending ends the sending half. If all that it has left to do is a write, that may still end well.
