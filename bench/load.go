@@ -18,6 +18,7 @@ type load struct {
 	connections int
 	requests    int
 	rate        int // requests a second in an open loop; 0 for a closed loop, where each connection asks again as soon as it has its answer
+	spin        bool // wait busily between the requests of an open loop
 	traffic     *traffic
 }
 
@@ -178,6 +179,9 @@ func (g *generator) issue(now int64) (time.Duration, error) {
 		due := now
 		if g.rate > 0 {
 			due = g.start + int64(float64(g.issued)*1e9/float64(g.rate))
+			if due > now && g.spin {
+				return 0, nil
+			}
 			if due > now {
 				return min(time.Duration(due-now), long), nil
 			}

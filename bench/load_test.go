@@ -199,6 +199,12 @@ func TestOpenLoop(t *testing.T) {
 		t.Errorf("%d requests at %d a second took %s, less than %s", n, rate, out.elapsed, least)
 	}
 
+	busy := s.load(n, rate)
+	busy.spin = true
+	if out, err = generate(busy); err != nil || out.elapsed < time.Duration(n-1)*time.Second/rate {
+		t.Errorf("busily: %s, %v", out.elapsed, err)
+	}
+
 	// One connection whose first answer takes 100 ms: the requests that were due meanwhile have waited.
 	s = newServer(t, false, func(n int64, _ http.ResponseWriter) bool {
 		if n == 1 {

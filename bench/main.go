@@ -26,6 +26,7 @@ type options struct {
 	requests int
 	unseen   int
 	short    bool
+	spin     bool
 	out      string
 	jotgate  string
 	engines  []string
@@ -40,6 +41,7 @@ func parseOptions(args []string) (options, error) {
 	flags.IntVar(&o.requests, "requests", 30_000, "requests of each closed loop")
 	flags.IntVar(&o.unseen, "unseen", 100_000, "tokens, and so requests, of the cases that send each token once")
 	flags.BoolVar(&o.short, "short", false, "a few hundred requests for each case, only to see that everything works")
+	flags.BoolVar(&o.spin, "spin", false, "wait busily between the requests of open loops, so that the processors are never idle")
 	flags.StringVar(&o.out, "out", "", "`folder` for results.md and the charts; empty: only print the table")
 	flags.StringVar(&o.jotgate, "jotgate", "", "the jotgate `program` to measure; empty: build the one of this repository")
 	engines := flags.String("engines", "jotgate,net/http", "values of listeners[].engine to measure, as far as the program knows them")
@@ -105,6 +107,7 @@ func measureAll(o options) (err error) {
 	if o.short {
 		b.sizes = shortSizes()
 	}
+	b.sizes.spin = o.spin
 	if programs[kindNginx] == "" {
 		fmt.Fprintln(os.Stderr, "bench: nginx, which is the upstream of all cases, is not installed: nothing is measured")
 		return nil

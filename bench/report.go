@@ -84,6 +84,9 @@ func (r *report) markdown(charts []chart) string {
 	if r.sizes.short {
 		b.WriteString("- **A short run, which shows that everything works. Its figures mean nothing.**\n")
 	}
+	if r.sizes.spin {
+		b.WriteString("- The generator waited busily between the requests at fixed rates.\n")
+	}
 	for _, s := range r.skipped {
 		fmt.Fprintf(&b, "- Left out: %s.\n", s)
 	}
@@ -128,9 +131,12 @@ func (r *report) noise() string {
 	if len(shares) == 0 {
 		return ""
 	}
-	n := spreadOf(shares)
-	text := fmt.Sprintf("- Other programs used %.0f %% of the processors meanwhile (at most %.0f %%).", n.Median*100, n.Max*100)
-	if n.Median > quiet {
+	mean := 0.0 // others come and go: the median would miss half of them
+	for _, v := range shares {
+		mean += v / float64(len(shares))
+	}
+	text := fmt.Sprintf("- Other programs used %.0f %% of the processors meanwhile on average (at most %.0f %%).", mean*100, slices.Max(shares)*100)
+	if mean > quiet {
 		text += " **The machine was not quiet: these figures are noisy, and not to be quoted.**"
 	}
 	return text + "\n"

@@ -197,6 +197,12 @@ func TestMarkdown(t *testing.T) {
 			t.Errorf("the report lacks %q:\n%s", want, text)
 		}
 	}
+	first := r.results[0].samples[0]
+	first[metricForeign] = 0.9 // one of many is enough
+	if !strings.Contains(r.markdown(nil), "not to be quoted") {
+		t.Error("a noisy round was not noticed")
+	}
+	first[metricForeign] = 0.01
 	if strings.Contains(text, "not quiet") {
 		t.Error("a quiet machine was called noisy")
 	}

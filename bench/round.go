@@ -35,6 +35,7 @@ const (
 // sizes are how much of everything is measured.
 type sizes struct {
 	short       bool
+	spin        bool // see load
 	rounds      int
 	requests    int // of a closed loop
 	warmup      int
@@ -281,7 +282,7 @@ func (r *run) warm() error {
 }
 
 func (r *run) drive(n, rate int) (outcome, error) {
-	l := load{address: r.spec.address, connections: r.sizes.connections, requests: n, rate: rate, traffic: &r.traffic}
+	l := load{address: r.spec.address, connections: r.sizes.connections, requests: n, rate: rate, spin: r.sizes.spin, traffic: &r.traffic}
 	if r.cell.scenario.TLS {
 		return generateTLS(l, r.cert.client)
 	}
