@@ -17,7 +17,7 @@ type load struct {
 	address     netip.AddrPort
 	connections int
 	requests    int
-	rate        int // requests a second in an open loop; 0 for a closed loop, where each connection asks again as soon as it has its answer
+	rate        int  // requests a second in an open loop; 0 for a closed loop, where each connection asks again as soon as it has its answer
 	spin        bool // wait busily between the requests of an open loop
 	traffic     *traffic
 }
