@@ -10,9 +10,10 @@ import (
 )
 
 // Exchange is one request and its response on their way through the gate. It is not tied to an HTTP library: every door (server engine or decision
-// endpoint) fills one and serves it with the same core. It belongs to one goroutine at a time and must not be kept after it was served.
+// endpoint) fills one and serves it with the same core. It belongs to one goroutine at a time. Neither it nor strings of the request may be kept after it was served:
+// they may be views of a buffer that is used again.
 type Exchange struct {
-	// Context ends when the client is gone or the gateway stops hard.
+	// Context ends when the client is gone or the gateway stops hard. An engine whose Context never does has a Writer with Gone() bool, which tells.
 	Context context.Context
 	// Start is when the request's header had arrived; all checks of time use it.
 	Start time.Time

@@ -25,16 +25,51 @@ type conn struct {
 	clientCert *x509.Certificate
 	ahead      []byte      // read already; only the reading goroutine touches it
 	used       atomic.Bool // HTTP has begun: something was read past the PROXY protocol and TLS
-	h1, idle   atomic.Bool // it is served by this package's own engine; which waits for a request
 	closed     sync.Once
 	framing    framing // of HTTP/1.1; the reading goroutine's, but for its atomic field
 
 	writeEnd atomic.Int64 // deadline that was asked for by SetWriteDeadline, in Unix nanoseconds; 0 is none
 	writeSet atomic.Int64 // deadline that Write has set, likewise
+
+	mu   sync.Mutex
+	idle bool // this package's own engine waits for a request
+	cut  bool // endIdle has ended that wait
 }
 
 func newConn(tcp *net.TCPConn, g *generation) *conn {
 	return &conn{TCPConn: tcp, raw: rawconn.Wrap(tcp, rawconn.Raw), generation: g}
+}
+
+// setIdle says that the connection waits for a request.
+func (c *conn) setIdle() {
+	c.mu.Lock()
+	c.idle = true
+	c.mu.Unlock()
+}
+
+// setBusy says that it waits no more, and reports whether endIdle has ended it: then the time limit of reads is past.
+func (c *conn) setBusy() (cut bool) {
+	c.mu.Lock()
+	cut, c.idle, c.cut = c.cut, false, false
+	c.mu.Unlock()
+	return cut
+}
+
+// endIdle makes the engine stop to wait for a request. One that arrives in this instant is served.
+func (c *conn) endIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.idle {
+		c.cut = true
+		_ = c.TCPConn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// isIdle reports whether the engine waits for a request.
+func (c *conn) isIdle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.idle
 }
 
 // RemoteAddr is the peer after the PROXY protocol.
@@ -50,7 +85,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	return c.raw.Read(p)
 }
 
-// Write fails when the peer takes nothing for the listener's BodyTimeout, or up to a second longer: the limit is not set anew for every write.
+// Write fails when the peer takes nothing for the listener's BodyTimeout, or a little longer (deadlineSlack): the limit is not set anew for every write.
 func (c *conn) Write(p []byte) (int, error) {
 	stall := c.generation.cfg.BodyTimeout
 	if stall <= 0 {
@@ -80,7 +115,7 @@ func (c *conn) limitWrites(stall time.Duration) error {
 	if c.writeSet.Load() >= end.UnixNano() {
 		return nil
 	}
-	end = end.Add(min(stall, deadlineSlack))
+	end = end.Add(min(stall/4, deadlineSlack))
 	c.writeSet.Store(end.UnixNano())
 	return c.TCPConn.SetWriteDeadline(end)
 }

@@ -36,6 +36,7 @@ type generation struct {
 	closing chan struct{} // closed when http takes no more connections
 	close1  sync.Once
 	leaving atomic.Bool   // connections are to end after the request under way
+	over    atomic.Bool   // the time for that is over: connections do not wait for a request any more
 	retired chan struct{} // closed by the first retire
 	soon    chan struct{} // a shorter linger, from retire
 
@@ -282,7 +283,7 @@ func (g *generation) drain() {
 	}
 	g.linger()
 	g.closeSilent()
-	g.closeIf(func(c *conn) bool { return c.h1.Load() && c.idle.Load() })
+	g.endIdle()
 	_ = g.http.Shutdown(g.set.ctx)
 	cut := g.set.ctx.Done()
 	for g.connections() > 0 || g.serving.Load() > 0 {
@@ -324,7 +325,19 @@ func (g *generation) linger() {
 }
 
 // closeSilent closes connections on which no request was ever begun.
-func (g *generation) closeSilent() { g.closeIf(func(c *conn) bool { return !c.used.Load() }) }
+func (g *generation) closeSilent() {
+	g.closeIf(func(c *conn) bool { return !c.used.Load() && !c.isIdle() })
+}
+
+// endIdle ends the connections of the own engine that wait for a request. Those that will wait later see that the time is over.
+func (g *generation) endIdle() {
+	g.over.Store(true)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range g.open {
+		c.endIdle()
+	}
+}
 
 // closeIf closes the connections that which chooses.
 func (g *generation) closeIf(which func(*conn) bool) {

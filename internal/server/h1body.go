@@ -16,7 +16,8 @@ import (
 type h1body struct {
 	s     *h1session // nil after end
 	codec h1.Body
-	limit int64 // 0: none
+	limit int64         // 0: none
+	stall time.Duration // how long a Read may wait
 
 	mu      sync.Mutex
 	idle    sync.Cond // no Read is under way
@@ -37,25 +38,25 @@ func (s *h1session) attach() {
 		x.Body, x.Length = noBody{}, 0
 		return
 	}
-	b := &h1body{s: s, limit: int64(s.c.g.cfg.MaxBodyBytes), waits: r.Expect}
+	b := &h1body{s: s, limit: int64(s.c.g.cfg.MaxBodyBytes), stall: s.c.g.cfg.BodyTimeout, waits: r.Expect}
 	b.idle.L = &b.mu
 	b.codec.Reset(r.Framing, r.Length, s.c.g.h1limits)
 	s.body = b
 	x.Body, x.Length, x.Trailer = b, r.Length, b.trailer
 }
 
-// end cuts the body off from the connection. Bytes that came behind it become the connection's.
+// end cuts the body off from the connection. Bytes that came behind it become the connection's. No string of the request is in use any more.
 func (b *h1body) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.s.c
-	if b.own != nil {
-		if b.a < b.b {
-			c.releaseInput()
-			c.in, c.start, c.end = b.own, b.a, b.b
-		} else {
-			h1Buffers.Put(b.own)
-		}
+	switch {
+	case b.own == nil:
+	case b.a < b.b:
+		c.releaseInput()
+		c.in, c.start, c.end = b.own, b.a, b.b
+	default:
+		giveBuffer(b.own)
 	}
 	b.s, b.own, b.closed = nil, nil, true
 }
@@ -119,32 +120,33 @@ func (b *h1body) take(p []byte) (int, error) {
 }
 
 // fill waits for more bytes. Data of a body whose size is known goes to p at once. b.mu is held, but not while it waits.
-func (b *h1body) fill(p []byte) (int, error) {
+func (b *h1body) fill(p []byte) (n int, err error) {
 	c := b.s.c
 	direct := b.s.req.Framing == h1.Sized
-	into := p
 	if direct {
-		into = p[:min(int64(len(p)), b.codec.Left())]
-	} else {
-		if b.own == nil {
-			b.own = h1Buffers.Get().(*[]byte)
-		}
-		b.a, b.b = 0, 0
-		into = *b.own
+		p = p[:min(int64(len(p)), b.codec.Left())]
+	} else if b.own != nil {
+		giveBuffer(b.own)
+		b.own = nil
 	}
-	c.limitReads(c.g.cfg.BodyTimeout)
+	c.limitReads(b.stall)
 	b.reading = true
 	b.mu.Unlock()
-	n, err := c.read(into)
+	var own *[]byte
+	if direct {
+		n, err = c.reader().Read(p)
+	} else {
+		own, n, err = c.readLazy()
+	}
 	b.mu.Lock()
 	b.reading = false
 	b.idle.Broadcast()
 	switch {
 	case n > 0 && direct:
-		data, _, err := b.codec.Next(into[:n])
+		data, _, err := b.codec.Next(p[:n])
 		return len(data), err
 	case n > 0:
-		b.b = n
+		b.own, b.a, b.b = own, 0, n
 		return 0, nil
 	case err == nil:
 		err = io.ErrNoProgress
@@ -197,7 +199,7 @@ func (b *h1body) renew() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.reading && !b.closed {
-		b.s.c.limitReads(b.s.c.g.cfg.BodyTimeout)
+		b.s.c.limitReads(b.stall)
 	}
 }
 
@@ -218,20 +220,22 @@ func (b *h1body) trailer() gate.Header {
 	return b.codec.Trailer()
 }
 
-// unwanted reports whether a body that nobody began to read is better left alone than drained: it is large, or the client waits to be asked for it.
-func (b *h1body) unwanted() bool {
+// endsConnection reports whether the connection cannot go on after this body: it broke off, or nobody began to read it and it is better left alone than drained, because it is large or the client waits
+// to be asked for it.
+func (b *h1body) endsConnection() bool {
 	if b == nil {
 		return false
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return !b.started && (b.s.req.Length < 0 || b.s.req.Length > drainBytes || b.waits)
+	return b.err != nil && !errors.Is(b.err, io.EOF) || !b.started && (b.s.req.Length < 0 || b.s.req.Length > drainBytes || b.waits)
 }
 
 // unread reports whether the client may still be sending the body.
 func (b *h1body) unread() bool { return b != nil && !errors.Is(b.err, io.EOF) }
 
-// finish ends the body with its exchange. If its end was not seen, the rest is read if it is small; otherwise the connection ends.
+// finish ends the body with its exchange: nobody reads any more. If its end was not seen, the rest is read if it is small; otherwise the connection ends, for what follows on it cannot be told from
+// a request.
 func (b *h1body) finish() {
 	if b == nil {
 		return
@@ -243,23 +247,25 @@ func (b *h1body) finish() {
 	for b.reading {
 		b.idle.Wait()
 	}
-	if errors.Is(b.err, io.EOF) {
-		return
-	}
-	if b.err != nil || interrupted || b.s.w.close || b.s.w.aborted || !b.drain() {
-		b.s.w.close = true
-	}
 	b.closed = true
+	w := &b.s.w
+	if !errors.Is(b.err, io.EOF) && (b.err != nil || interrupted || w.close || !b.drain()) {
+		w.close = true
+	}
 }
 
 // drain reads what is left of the body and reports whether its end was reached. b.mu is held.
 func (b *h1body) drain() bool {
-	var scratch [4 << 10]byte
+	scratch := takeBuffer()
+	defer giveBuffer(scratch)
 	end := time.Now().Add(drainTime)
-	for left := drainBytes; left > 0 && time.Now().Before(end); {
-		n, err := b.take(scratch[:])
+	for left := drainBytes; left > 0; {
+		n, err := b.take(*scratch)
 		if n == 0 && err == nil {
-			n, err = b.fill(scratch[:])
+			if b.stall = time.Until(end); b.stall <= 0 {
+				return false
+			}
+			n, err = b.fill(*scratch)
 		}
 		if err != nil {
 			b.err = err

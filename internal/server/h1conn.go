@@ -1,10 +1,12 @@
 package server
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,12 +19,10 @@ const (
 	h1Buffer = 16 << 10
 	// h1Spare is what a response buffer has beyond that, so that a head and a piece of a body that filled a buffer leave in one write.
 	h1Spare = 4 << 10
-	// deadlineSlack is how much later than asked a time limit may strike. In return it is set anew only that often, not for every request.
+	// deadlineSlack is how much later than asked a time limit may strike, or a quarter of it if that is less. In return it is set anew only that often, not for every request.
 	deadlineSlack = time.Second
-	// lingerTime bounds the wait for a client to read the last response of a connection on which it still sends.
+	// lingerTime bounds the wait for a client to read the last response of a connection on which it may still send.
 	lingerTime = 500 * time.Millisecond
-	// lingerBytes bounds what is read and thrown away meanwhile.
-	lingerBytes = 256 << 10
 )
 
 // preface is how an HTTP/2 connection begins (RFC 9113 section 3.4).
@@ -38,9 +38,16 @@ type h1conn struct {
 	in         *[]byte // nil while idle
 	start, end int     // what is in it and not used yet: (*in)[start:end]
 
-	readEnd  time.Time // the time limit of reads that is set, and when it was
-	closing  bool      // no further request is read
-	hijacked bool
+	lazy *[]byte                      // what readLazy reads into
+	get  func() []byte                // takes it
+	put  func([]byte)                 // gives it back
+	wait func() (*[]byte, int, error) // waits for the start of a request
+
+	readEnd  time.Time // the time limit of reads that is set; zero: none, or not known
+	served   bool      // the head of a request was read
+	lingers  bool      // the client may still send when the connection ends, and is to get the last response all the same
+	aborted  bool      // the last response was broken off
+	hijacked bool      // the connection belongs to somebody else, or is served by net/http
 }
 
 var (
@@ -49,19 +56,51 @@ var (
 	h1Pool    = sync.Pool{New: func() any { return new(h1session) }}
 )
 
+func takeBuffer() *[]byte { return h1Buffers.Get().(*[]byte) }
+
+// giveBuffer puts a buffer back, unless it was made for a large head. Strings of requests alias it: none of them may be in use any more.
+func giveBuffer(b *[]byte) {
+	if poison {
+		for i := range *b {
+			(*b)[i] = 0xdb
+		}
+	}
+	if len(*b) == h1Buffer {
+		h1Buffers.Put(b)
+	}
+}
+
 // serveH1 serves the connection until it ends. nc is base or a TLS connection over it.
 func (g *generation) serveH1(base *conn, nc net.Conn) {
 	c := &h1conn{g: g, base: base, nc: nc}
-	base.h1.Store(true)
-	for !c.closing && !c.hijacked && c.next() {
+	c.get, c.put = c.takeLazy, c.giveLazy
+	if c.wait = c.readLazy; c.secure() {
+		c.wait = c.readFirst
 	}
+	defer c.finish()
+	for c.next() {
+	}
+}
+
+// finish ends the connection.
+func (c *h1conn) finish() {
 	if c.hijacked {
-		return // the connection belongs to somebody else, or is served by net/http
+		return
 	}
 	c.releaseInput()
-	_ = c.nc.Close()
-	_ = base.Close()
+	switch {
+	case c.aborted:
+		// Over TLS, closing nc would tell the client that all is well.
+	case c.lingers:
+		c.linger()
+	default:
+		_ = c.nc.Close()
+	}
+	_ = c.base.Close()
 }
+
+// secure reports whether the connection has TLS.
+func (c *h1conn) secure() bool { return c.nc != net.Conn(c.base) }
 
 // next serves one request and reports whether another may follow.
 func (c *h1conn) next() bool {
@@ -70,12 +109,9 @@ func (c *h1conn) next() bool {
 	}
 	s := h1Pool.Get().(*h1session)
 	s.begin(c)
-	ok := s.head()
-	if ok {
-		ok = s.exchange()
-	}
+	ok := s.head() && s.exchange()
 	s.end()
-	if c.start == c.end && !c.hijacked {
+	if c.start == c.end {
 		c.releaseInput()
 	}
 	h1Pool.Put(s)
@@ -87,98 +123,137 @@ func (c *h1conn) await() bool {
 	if c.start < c.end {
 		return true
 	}
-	c.base.idle.Store(true)
-	if c.g.leaving.Load() && c.base.used.Load() {
-		return false // an answer has told the client to go
+	if c.served {
+		c.limitReads(c.g.cfg.IdleTimeout)
+	} else { // what a client connects for is a request
+		c.limitReads(c.g.cfg.HeaderTimeout)
 	}
-	c.limitReads(c.g.cfg.IdleTimeout)
-	if len(c.base.ahead) > 0 {
-		c.takeInput()
-		c.end = copy(*c.in, c.base.ahead)
-		c.base.ahead = c.base.ahead[c.end:]
-	} else {
-		var pooled *[]byte
-		_, n, err := rawconn.ReadLazy(c.reader(), func() []byte {
-			pooled = h1Buffers.Get().(*[]byte)
-			return *pooled
-		}, func([]byte) {
-			h1Buffers.Put(pooled)
-			pooled = nil
-		})
-		if n == 0 || err != nil && n == 0 {
-			return false
+	c.base.setIdle()
+	if c.g.over.Load() { // clients were told to go, or would be by the next response
+		c.limitReads(lingerOnStop)
+	}
+	buf, n, err := c.wait()
+	cut := c.base.setBusy()
+	if cut || n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		c.readEnd = time.Time{}
+		_ = c.base.SetReadDeadline(time.Time{})
+		if n == 0 && rawconn.Probe(c.base.raw) == rawconn.Readable { // it came in the last instant
+			c.limitReads(c.g.cfg.HeaderTimeout)
+			buf, n, _ = c.wait()
 		}
-		c.in, c.start, c.end = pooled, 0, n
 	}
-	c.base.idle.Store(false)
-	if !c.base.used.Swap(true) && c.mayBeHTTP2() {
-		return c.handOver()
+	if n == 0 {
+		return false
 	}
-	return true
+	c.in, c.start, c.end = buf, 0, n
+	if c.served {
+		return true
+	}
+	c.base.used.Store(true)
+	return !c.mayBeHTTP2() || c.handOver()
 }
 
-// reader is what to read from: below TLS-less connections the raw one, so that an idle connection holds no buffer.
-func (c *h1conn) reader() net.Conn {
-	if c.nc == net.Conn(c.base) {
-		return c.base.raw
+// readLazy waits for bytes, without a buffer where that is possible. The caller gives the buffer back; there is one unless n is 0.
+func (c *h1conn) readLazy() (buf *[]byte, n int, err error) {
+	if len(c.base.ahead) > 0 { // after a PROXY protocol header
+		buf = takeBuffer()
+		n = copy(*buf, c.base.ahead)
+		if c.base.ahead = c.base.ahead[n:]; len(c.base.ahead) == 0 {
+			c.base.ahead = nil
+		}
+		return buf, n, nil
 	}
-	return c.nc
+	_, n, err = rawconn.ReadLazy(c.reader(), c.get, c.put)
+	buf, c.lazy = c.lazy, nil
+	return buf, n, err
+}
+
+func (c *h1conn) takeLazy() []byte {
+	c.lazy = takeBuffer()
+	return *c.lazy
+}
+
+func (c *h1conn) giveLazy([]byte) {
+	h1Buffers.Put(c.lazy) // nothing was ever in it
+	c.lazy = nil
+}
+
+// readFirst is readLazy for TLS: below it nothing can be read without a buffer but a single byte.
+func (c *h1conn) readFirst() (buf *[]byte, n int, err error) {
+	var first [1]byte
+	if n, err = c.nc.Read(first[:]); n == 0 {
+		return nil, 0, err
+	}
+	buf = takeBuffer()
+	(*buf)[0] = first[0]
+	if c.served {
+		c.limitReads(c.g.cfg.HeaderTimeout)
+	}
+	n, _ = c.nc.Read((*buf)[1:]) // as a rule this is there already, and an error comes again
+	return buf, 1 + n, nil
+}
+
+// reader is what to read from: without TLS the raw connection, so that an idle connection holds no buffer.
+func (c *h1conn) reader() net.Conn {
+	if c.secure() {
+		return c.nc
+	}
+	return c.base.raw
 }
 
 // mayBeHTTP2 reports whether a plain connection begins like HTTP/2.
 func (c *h1conn) mayBeHTTP2() bool {
-	if !c.g.cfg.HTTP2 || c.nc != net.Conn(c.base) {
+	if !c.g.cfg.HTTP2 || c.secure() {
 		return false
 	}
-	got := (*c.in)[:min(c.end, len(preface))]
-	return len(got) >= 3 && bytes.HasPrefix([]byte(preface), got)
+	for {
+		got := (*c.in)[:min(c.end, len(preface))]
+		switch {
+		case !strings.HasPrefix(preface, string(got)):
+			return false
+		case len(got) >= len("PRI"):
+			return true
+		}
+		if c.more(h1Buffer) != nil { // the error comes again
+			return false
+		}
+	}
 }
 
-// handOver gives a connection that speaks HTTP/2 to net/http, with what was read of it.
+// handOver gives a connection that speaks HTTP/2 to net/http, with what was read of it. It reports false: there is nothing left to serve here.
 func (c *h1conn) handOver() bool {
-	c.base.ahead = append(bytes.Clone((*c.in)[:c.end]), c.base.ahead...)
-	c.start, c.end = 0, 0
+	c.base.ahead = append(append([]byte(nil), (*c.in)[:c.end]...), c.base.ahead...)
 	c.releaseInput()
 	_ = c.base.SetReadDeadline(time.Time{})
 	c.hijacked = true
-	c.base.h1.Store(false)
 	c.g.hand(&plainConn{c.base, c.base})
 	return false
 }
 
-func (c *h1conn) takeInput() {
-	if c.in == nil {
-		c.in = h1Buffers.Get().(*[]byte)
-		c.start, c.end = 0, 0
-	}
-}
-
 func (c *h1conn) releaseInput() {
-	if c.in == nil {
-		return
-	}
-	if len(*c.in) == h1Buffer {
-		h1Buffers.Put(c.in)
+	if c.in != nil {
+		giveBuffer(c.in)
 	}
 	c.in, c.start, c.end = nil, 0, 0
 }
 
-// more reads more of a request behind what is there. A buffer that is full grows, up to limit.
+// more reads more of a head behind what is there. A buffer that is full makes place, or grows up to limit: then what was parsed of it is invalid.
 func (c *h1conn) more(limit int) error {
 	if c.end == len(*c.in) {
-		if c.start > 0 {
+		switch {
+		case c.start > 0:
 			c.end = copy(*c.in, (*c.in)[c.start:c.end])
 			c.start = 0
-		} else {
-			if len(*c.in) >= limit {
-				return h1.ErrHeadTooLarge
-			}
+		case len(*c.in) > limit:
+			return h1.ErrHeadTooLarge
+		default:
 			grown := make([]byte, min(2*len(*c.in), limit+1))
-			copy(grown, *c.in)
-			c.releaseInputKeeping(&grown)
+			end := copy(grown, *c.in)
+			c.releaseInput()
+			c.in, c.end = &grown, end
 		}
 	}
-	n, err := c.read((*c.in)[c.end:])
+	n, err := c.reader().Read((*c.in)[c.end:])
 	c.end += n
 	if n > 0 {
 		return nil
@@ -187,20 +262,6 @@ func (c *h1conn) more(limit int) error {
 		err = io.ErrNoProgress
 	}
 	return err
-}
-
-func (c *h1conn) releaseInputKeeping(grown *[]byte) {
-	end := c.end
-	c.releaseInput()
-	c.in, c.end = grown, end
-}
-
-// read reads what was read ahead first.
-func (c *h1conn) read(p []byte) (int, error) {
-	if c.nc == net.Conn(c.base) && len(c.base.ahead) == 0 {
-		return c.base.raw.Read(p)
-	}
-	return c.nc.Read(p)
 }
 
 // limitReads ends reads that wait for longer than d; 0 means no limit.
@@ -212,30 +273,33 @@ func (c *h1conn) limitReads(d time.Duration) {
 		}
 		return
 	}
+	slack := min(d/4, deadlineSlack)
 	end := time.Now().Add(d)
-	if left := c.readEnd.Sub(end); left >= 0 && left <= deadlineSlack {
+	if left := c.readEnd.Sub(end); left >= 0 && left <= slack {
 		return
 	}
-	c.readEnd = end.Add(deadlineSlack)
+	c.readEnd = end.Add(slack)
 	_ = c.base.SetReadDeadline(c.readEnd)
 }
 
-// linger lets the client read the last response before the connection is closed: closing it while the client still sends would reset it.
+// linger ends the connection in two steps (RFC 9112 section 9.6): closing it while the client still sends would reset it, and the client might lose the last response.
 func (c *h1conn) linger() {
-	if w, ok := c.nc.(interface{ CloseWrite() error }); !ok || w.CloseWrite() != nil {
+	_ = c.base.SetDeadline(time.Now().Add(lingerTime))
+	if w, ok := c.nc.(interface{ CloseWrite() error }); ok && c.secure() {
+		_ = w.CloseWrite()
+	}
+	if c.base.CloseWrite() != nil {
 		return
 	}
-	_ = c.base.SetReadDeadline(time.Now().Add(lingerTime))
-	c.takeInput()
-	for left := lingerBytes; left > 0; {
-		n, err := c.read(*c.in)
-		if err != nil {
+	scratch := takeBuffer()
+	defer giveBuffer(scratch)
+	for {
+		if _, err := c.base.raw.Read(*scratch); err != nil {
 			return
 		}
-		left -= n
 	}
 }
 
-// h1context is the context of exchanges of this engine. It never ends: the engine notices by itself that a client is gone, and the end of the gateway closes the
-// connections on both sides.
+// h1context is the context of exchanges of this engine. It never ends, which spares all that waits with it the price of being woken: the writer can be asked whether the client has Gone, and
+// when the gateway cuts connections off, that is the answer.
 func h1context() context.Context { return context.Background() }

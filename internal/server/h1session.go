@@ -40,30 +40,33 @@ func (s *h1session) head() bool {
 	c := s.c
 	limits := c.g.h1limits
 	n, err := h1.ParseRequest((*c.in)[c.start:c.end], &s.req, limits)
-	if err != nil && errors.Is(err, h1.ErrIncomplete) {
-		// The limit is for the whole head: it is not renewed by every byte that a slow client sends.
+	if errors.Is(err, h1.ErrIncomplete) && c.served {
+		// The limit is for the whole head: it is not renewed by every byte that a slow client sends. For the first head it began with the connection.
 		c.limitReads(c.g.cfg.HeaderTimeout)
-		for errors.Is(err, h1.ErrIncomplete) {
-			if failed := c.more(limits.Head); failed != nil {
-				err = failed
-				break
-			}
-			n, err = s.req.Resume((*c.in)[c.start:c.end], limits)
-		}
 	}
+	for errors.Is(err, h1.ErrIncomplete) {
+		if failed := c.more(limits.Head); failed != nil {
+			err = failed
+			break
+		}
+		n, err = s.req.Resume((*c.in)[c.start:c.end], limits)
+	}
+	c.served = true
 	if err == nil {
 		c.start += n
 		return true
 	}
+	s.req.Reset() // of a head that is not whole nothing counts
 	s.x.Writer, s.x.Body = &s.w, noBody{}
 	s.describe()
+	var malformed h1.Error
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.refuse(gate.Deny(gate.ReasonSlowRequest, nil), http.StatusRequestTimeout)
-	case errors.As(err, new(h1.Error)):
-		var malformed h1.Error
-		errors.As(err, &malformed)
+		s.w.finish()
+	case errors.As(err, &malformed):
 		s.refuse(gate.Deny(malformed.Reason(), malformed), malformed.Status())
+		s.w.finish()
 	} // otherwise the client is gone, and nobody is there to tell
 	return false
 }
@@ -89,7 +92,7 @@ func (s *h1session) exchange() bool {
 	x.Method, x.Proto, x.Host, x.Target, x.In = r.Method, r.Proto, r.Host, r.Target, r.Header
 	believe(x, c.g.cfg.TrustedProxies)
 	s.attach()
-	if r.Framing == h1.NoBody && x.Proto == 11 && r.Upgrade != "" {
+	if s.body == nil && x.Proto == 11 && r.Upgrade != "" {
 		x.Upgrade = upgradeOf(x.In)
 	}
 	reason, detail := c.g.admissible(x)
@@ -99,6 +102,7 @@ func (s *h1session) exchange() bool {
 	case s.body != nil && s.body.limit > 0 && x.Length > s.body.limit:
 		s.refuse(gate.Deny(gate.ReasonBodyLarge, nil), gate.ReasonBodyLarge.Kind().Status())
 	case x.Target == "*":
+		// OPTIONS * asks about the gateway itself (RFC 9110 section 9.3.7): no API can answer it.
 		x.Status, x.HeadSent = http.StatusNoContent, true
 		_ = s.w.Head(http.StatusNoContent, nil, 0)
 	default:
@@ -110,10 +114,9 @@ func (s *h1session) exchange() bool {
 	}
 	s.w.finish()
 	s.body.finish()
-	if s.w.close && s.body.unread() && !s.w.aborted {
-		c.linger()
-	}
-	return !s.w.close && !s.w.aborted
+	c.aborted = s.w.aborted
+	c.lingers = s.w.failed == nil && (s.body.unread() || !r.Close)
+	return !s.w.close
 }
 
 // run has the exchange served. A panic is answered 500 if nothing was sent, and otherwise breaks the response off.
@@ -121,6 +124,9 @@ func (s *h1session) run() {
 	panicked, aborted := serveSafely(s.c.g.set.options.Handler, &s.x, s.c.g.log)
 	switch {
 	case s.w.state == stateHijacked:
+		if panicked { // and has forgotten the connection
+			_ = s.c.base.Close()
+		}
 	case aborted, panicked && s.w.state != stateNew:
 		s.w.Abort()
 	case s.w.state == stateNew && !s.w.aborted:
@@ -134,16 +140,12 @@ func (s *h1session) refuse(d *gate.Denial, status int) {
 	x := &s.x
 	x.Denial = d
 	x.Status, x.HeadSent = status, true
-	s.w.close = true
+	x.Reply = x.Reply[:0]
+	s.w.close, s.c.lingers = true, true
 	_ = s.w.Head(status, nil, 0)
 	if s.c.g.set.options.Refused != nil {
 		s.c.g.set.options.Refused(x)
 	}
-	if s.req.Framing == h1.NoBody && s.c.start == s.c.end && d.Reason != gate.ReasonSlowRequest && d.Reason != gate.ReasonHeaderLarge {
-		return
-	}
-	_ = s.w.Flush()
-	s.c.linger()
 }
 
 // h1stream is a connection that was taken over; what the client had sent already comes first.

@@ -4,18 +4,18 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/h1"
-	"github.com/jotgate/jotgate/internal/rawconn"
 )
 
 var (
-	errTooLong     = errors.New("the body is longer than its head says")
-	errBodyExpects = []byte("HTTP/1.1 100 Continue\r\n\r\n")
+	errTooLong = errors.New("the body is longer than its head says")
+	errAborted = errors.New("the response is broken off")
 )
 
 // h1writer is the gate.Writer of an exchange of the own engine. What is written is gathered, so that an ordinary response is one system call. A request body that asks the client
@@ -81,7 +81,7 @@ func (w *h1writer) goOn() {
 	defer w.mu.Unlock()
 	if w.state == stateNew {
 		out := w.buffer()
-		*out = append(*out, errBodyExpects...)
+		*out = append(*out, "HTTP/1.1 100 Continue\r\n\r\n"...)
 		_ = w.flush()
 	}
 }
@@ -98,7 +98,7 @@ func (w *h1writer) Head(status int, header gate.Header, length int64) error {
 	frame := w.frame(status, header, length)
 	if !w.close {
 		g := w.s.c.g
-		w.close = g.leaving.Load() || x.Proto == 10 || w.s.req.Close || w.s.body.unwanted() || frame.Framing == h1.UntilClose
+		w.close = g.leaving.Load() || x.Proto == 10 || w.s.req.Close || w.s.body.endsConnection() || frame.Framing == h1.UntilClose
 	}
 	frame.Close = w.close
 	if err := w.appendHead(status, header, frame, w.s.c.g.set.clock.Date(x.Start)); err != nil {
@@ -117,15 +117,16 @@ func (w *h1writer) frame(status int, header gate.Header, length int64) h1.Frame 
 	case status == http.StatusNoContent, status == http.StatusNotModified:
 		return h1.Frame{}
 	case w.noBody: // HEAD tells the length of what GET would have got (RFC 9110 section 8.6)
-		if v := header.Get("Content-Length"); header.Count("Content-Length") == 1 {
-			if n, err := strconv.ParseUint(v, 10, 63); err == nil {
-				return h1.Frame{Head: true, Framing: h1.Sized, Length: int64(n)}
+		if header.Has("Content-Length") {
+			n, err := strconv.ParseUint(header.Get("Content-Length"), 10, 63)
+			if err != nil || header.Count("Content-Length") != 1 {
+				return h1.Frame{Head: true}
 			}
-		}
-		if length <= 0 {
+			length = int64(n)
+		} else if length <= 0 {
 			return h1.Frame{Head: true}
 		}
-		return h1.Frame{Head: true, Framing: h1.Sized, Length: length}
+		return h1.Frame{Framing: h1.Sized, Length: length, Head: true}
 	case length >= 0:
 		return h1.Frame{Framing: h1.Sized, Length: length}
 	case w.s.x.Proto == 10:
@@ -134,9 +135,17 @@ func (w *h1writer) frame(status int, header gate.Header, length int64) h1.Frame 
 	return h1.Frame{Framing: h1.Chunked}
 }
 
+// appendHead leaves out fields that cannot be sent, as net/http does.
 func (w *h1writer) appendHead(status int, header gate.Header, frame h1.Frame, date []byte) error {
 	out := w.buffer()
 	grown, err := h1.AppendResponseHead(*out, status, header, frame, date)
+	if err != nil {
+		header = slices.DeleteFunc(slices.Clone(header), func(f gate.Field) bool {
+			_, err := h1.AppendResponseHead(nil, http.StatusEarlyHints, gate.Header{f}, h1.Frame{}, nil)
+			return err != nil
+		})
+		grown, err = h1.AppendResponseHead(*out, status, header, frame, date)
+	}
 	*out = grown
 	return err
 }
@@ -150,6 +159,8 @@ func (w *h1writer) Write(p []byte) (int, error) {
 		return 0, errNoHead
 	case w.failed != nil:
 		return 0, w.failed
+	case w.aborted:
+		return 0, errAborted
 	case w.noBody || len(p) == 0:
 		return len(p), nil
 	case w.framing == h1.Sized && int64(len(p)) > w.left:
@@ -196,14 +207,16 @@ func (w *h1writer) emit(p []byte) error {
 	return nil
 }
 
-// Flush sends what is gathered.
+// Flush sends what is gathered. Until more is written, no buffer is held: it may take long.
 func (w *h1writer) Flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.state != stateHead {
 		return errNoHead
 	}
-	return w.flush()
+	err := w.flush()
+	w.release()
+	return err
 }
 
 func (w *h1writer) flush() error {
@@ -258,6 +271,7 @@ func (w *h1writer) finish() {
 		w.ended = true
 	}
 	_ = w.flush()
+	w.release()
 }
 
 // Abort breaks the response off.
@@ -274,8 +288,8 @@ func (w *h1writer) abort() {
 	}
 }
 
-// Gone reports whether the client has closed the connection, as far as can be told without reading from it.
-func (w *h1writer) Gone() bool { return rawconn.Probe(w.s.c.base.raw) == rawconn.Closed }
+// Gone reports whether the client has closed the connection, as far as can be told without reading from it, or the gateway has. One that has only ended its own side counts as gone, as with net/http.
+func (w *h1writer) Gone() bool { return gone(w.s.c.base.TCPConn) }
 
 // Upgrade answers 101 with header and hands the connection over. The listener's BodyTimeout still applies to writes; there is none on reads.
 func (w *h1writer) Upgrade(header gate.Header) (io.ReadWriteCloser, error) {
@@ -296,8 +310,9 @@ func (w *h1writer) Upgrade(header gate.Header) (io.ReadWriteCloser, error) {
 		return nil, err
 	}
 	w.state = stateHijacked
+	w.release()
 	_ = c.base.SetReadDeadline(time.Time{})
 	stream := &h1stream{ReadWriteCloser: c.nc, early: append([]byte(nil), (*c.in)[c.start:c.end]...)}
-	c.start, c.end = 0, 0
+	c.start = c.end
 	return stream, nil
 }

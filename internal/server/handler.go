@@ -70,6 +70,9 @@ func (g *generation) exchange(s *session, rw http.ResponseWriter, r *http.Reques
 	if b != nil {
 		b.finish(&s.w)
 	}
+	if s.w.h2 {
+		s.w.renew() // for what net/http has still to send
+	}
 	return !s.w.aborted
 }
 

@@ -36,6 +36,21 @@ type handlerFunc func(x *gate.Exchange)
 // Serve calls f.
 func (f handlerFunc) Serve(x *gate.Exchange) { f(x) }
 
+// engine is which engine serves HTTP/1.1.
+type engine string
+
+// engines runs a test with each engine.
+func engines(t *testing.T, test func(t *testing.T, e engine)) {
+	for _, e := range []engine{gate.EngineOwn, gate.EngineNetHTTP} {
+		t.Run(string(e), func(t *testing.T) { test(t, e) })
+	}
+}
+
+// settings are a listener with the engine.
+func (e engine) settings(change ...func(*gate.Listener)) gate.Listener {
+	return settings(append([]func(*gate.Listener){func(l *gate.Listener) { l.Engine = string(e) }}, change...)...)
+}
+
 // settings are a listener on a port of the system's choice.
 func settings(change ...func(*gate.Listener)) gate.Listener {
 	var l gate.Listener
@@ -272,18 +287,22 @@ type door struct {
 	*running
 }
 
-// doors starts h behind HTTP/1.1, HTTP/2 over TLS and h2c.
+// doors starts h behind HTTP/1.1 with each engine, HTTP/2 over TLS and h2c.
 func doors(t *testing.T, h func(x *gate.Exchange), change ...func(*gate.Listener)) []door {
 	t.Helper()
 	a := newAuthority(t)
-	plain := start(t, settings(change...), h)
-	secure := start(t, settings(append(change, a.withTLS(t))...), h)
-	return []door{
-		{"http/1.1", "http", client(t, "h1", nil), plain},
-		{"h2c", "http", client(t, "h2c", nil), plain},
-		{"https/1.1", "https", client(t, "h1", a.pool()), secure},
-		{"h2", "https", client(t, "h2", a.pool()), secure},
+	var all []door
+	for _, e := range []engine{gate.EngineOwn, gate.EngineNetHTTP} {
+		plain := start(t, e.settings(change...), h)
+		secure := start(t, e.settings(append(change, a.withTLS(t))...), h)
+		all = append(all,
+			door{"http/1.1 " + string(e), "http", client(t, "h1", nil), plain},
+			door{"h2c " + string(e), "http", client(t, "h2c", nil), plain},
+			door{"https/1.1 " + string(e), "https", client(t, "h1", a.pool()), secure},
+			door{"h2 " + string(e), "https", client(t, "h2", a.pool()), secure},
+		)
 	}
+	return all
 }
 
 func (d door) request(t *testing.T, method, path string, body io.Reader) *http.Request {
@@ -306,6 +325,25 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
+}
+
+// kept is an exchange that may be looked at after it was served: its strings are views of a buffer otherwise.
+func kept(x *gate.Exchange) gate.Exchange {
+	k := *x
+	for _, s := range []*string{&k.Method, &k.Host, &k.Target, &k.Scheme, &k.Upgrade, &k.ServerName, &k.Listener} {
+		*s = strings.Clone(*s)
+	}
+	k.In, k.Out, k.Reply = nil, nil, nil
+	return k
+}
+
+// copied is a header that may be looked at after its exchange was served.
+func copied(h gate.Header) gate.Header {
+	var c gate.Header
+	for _, f := range h {
+		c.Add(strings.Clone(f.Name), strings.Clone(f.Value))
+	}
+	return c
 }
 
 // repeat is n times the letter x.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -109,8 +110,12 @@ func TestBodyLimit(t *testing.T) {
 }
 
 func TestContinueIsSentWhenTheBodyIsRead(t *testing.T) {
+	engines(t, testContinueIsSentWhenTheBodyIsRead)
+}
+
+func testContinueIsSentWhenTheBodyIsRead(t *testing.T, e engine) {
 	read := make(chan bool, 1)
-	r := start(t, settings(), func(x *gate.Exchange) {
+	r := start(t, e.settings(), func(x *gate.Exchange) {
 		if <-read {
 			_, _ = io.Copy(io.Discard, x.Body)
 		}
@@ -142,8 +147,10 @@ func TestContinueIsSentWhenTheBodyIsRead(t *testing.T) {
 	})
 }
 
-func TestSlowHeaderEndsTheConnection(t *testing.T) {
-	r := start(t, settings(func(l *gate.Listener) { l.HeaderTimeout = 150 * time.Millisecond }), func(*gate.Exchange) { t.Error("served") })
+func TestSlowHeaderEndsTheConnection(t *testing.T) { engines(t, testSlowHeaderEndsTheConnection) }
+
+func testSlowHeaderEndsTheConnection(t *testing.T, e engine) {
+	r := start(t, e.settings(func(l *gate.Listener) { l.HeaderTimeout = 150 * time.Millisecond }), func(*gate.Exchange) { t.Error("served") })
 	for _, begin := range []string{"", "GET / HTTP/1.1\r\nHost: a\r\nX-", "PRI * HTTP/2.0\r\n"} {
 		if got := r.raw(begin); strings.Contains(got, "200") {
 			t.Errorf("%q", got)
@@ -151,8 +158,10 @@ func TestSlowHeaderEndsTheConnection(t *testing.T) {
 	}
 }
 
-func TestIdleConnectionIsClosed(t *testing.T) {
-	r := start(t, settings(func(l *gate.Listener) { l.IdleTimeout = 100 * time.Millisecond }), func(x *gate.Exchange) { say(x, "") })
+func TestIdleConnectionIsClosed(t *testing.T) { engines(t, testIdleConnectionIsClosed) }
+
+func testIdleConnectionIsClosed(t *testing.T, e engine) {
+	r := start(t, e.settings(func(l *gate.Listener) { l.IdleTimeout = 100 * time.Millisecond }), func(x *gate.Exchange) { say(x, "") })
 	if got := r.raw("GET / HTTP/1.1\r\nHost: a\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
 		t.Errorf("%q", got)
 	}
@@ -247,7 +256,11 @@ func TestSlowReaderIsCutOff(t *testing.T) {
 }
 
 func TestRequestAfterUnreadBodyIsUnderstood(t *testing.T) {
-	r := start(t, settings(), func(x *gate.Exchange) { say(x, x.Target) })
+	engines(t, testRequestAfterUnreadBodyIsUnderstood)
+}
+
+func testRequestAfterUnreadBodyIsUnderstood(t *testing.T, e engine) {
+	r := start(t, e.settings(), func(x *gate.Exchange) { say(x, x.Target) })
 	c := r.dial()
 	br := bufio.NewReader(c)
 	for _, target := range []string{"/1", "/2"} {
@@ -263,9 +276,11 @@ func TestRequestAfterUnreadBodyIsUnderstood(t *testing.T) {
 }
 
 // What follows a body whose end cannot be found must not be taken for a request.
-func TestNothingIsReadAfterABrokenBody(t *testing.T) {
+func TestNothingIsReadAfterABrokenBody(t *testing.T) { engines(t, testNothingIsReadAfterABrokenBody) }
+
+func testNothingIsReadAfterABrokenBody(t *testing.T, e engine) {
 	var served atomic.Int64
-	r := start(t, settings(func(l *gate.Listener) { l.BodyTimeout = 200 * time.Millisecond }), func(x *gate.Exchange) {
+	r := start(t, e.settings(func(l *gate.Listener) { l.BodyTimeout = 200 * time.Millisecond }), func(x *gate.Exchange) {
 		served.Add(1)
 		_, err := io.Copy(io.Discard, x.Body)
 		_ = x.WriteHead(gate.AsDenial(err).Kind().Status(), 0)
@@ -347,20 +362,47 @@ func TestBodyIsDeadAfterItsExchange(t *testing.T) {
 	}
 }
 
-func TestClientThatLeavesEndsTheContext(t *testing.T) {
-	ended := make(chan struct{})
-	r := start(t, settings(), func(x *gate.Exchange) {
-		<-x.Context.Done()
-		close(ended)
-	})
-	c := r.dial()
-	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	eventually(t, "the request is served", func() bool { return r.Status()[0].Connections == 1 })
-	c.Close()
-	select {
-	case <-ended:
-	case <-time.After(10 * time.Second):
-		t.Error("the handler was not told")
+// untilGone waits until the client is gone, as a forwarder does: the context of net/http ends, and of the own engine the writer is asked.
+func untilGone(x *gate.Exchange) {
+	asked, _ := x.Writer.(interface{ Gone() bool })
+	for {
+		select {
+		case <-x.Context.Done():
+			return
+		case <-time.After(5 * time.Millisecond):
+			if asked != nil && asked.Gone() {
+				return
+			}
+		}
+	}
+}
+
+func TestClientThatLeavesIsNoticed(t *testing.T) {
+	entered, ended := make(chan struct{}, 1), make(chan struct{}, 1)
+	for _, d := range doors(t, func(x *gate.Exchange) {
+		_, _ = io.Copy(io.Discard, x.Body)
+		entered <- struct{}{}
+		untilGone(x)
+		ended <- struct{}{}
+	}) {
+		t.Run(d.name, func(t *testing.T) {
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			go func() {
+				<-entered
+				leave()
+			}()
+			res, err := d.client.Do(d.request(t, "POST", "/", strings.NewReader("x")).WithContext(ctx))
+			if err == nil {
+				res.Body.Close()
+				t.Error("it was answered")
+			}
+			select {
+			case <-ended:
+			case <-time.After(10 * time.Second):
+				t.Error("the handler was not told")
+			}
+		})
 	}
 }
 
@@ -382,7 +424,29 @@ func TestLongAnswerAfterABody(t *testing.T) {
 	}
 }
 
-func TestAbortIsSeen(t *testing.T) {
+// Nor is there one for a handler that has nothing to say for a while.
+func TestQuietAnswer(t *testing.T) {
+	for _, d := range doors(t, func(x *gate.Exchange) {
+		_ = x.WriteHead(200, -1)
+		for _, s := range []string{"first ", "second"} {
+			_, _ = io.WriteString(x.Writer, s)
+			_ = x.Writer.Flush()
+			time.Sleep(400 * time.Millisecond)
+		}
+	}, func(l *gate.Listener) { l.BodyTimeout = 100 * time.Millisecond }) {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			res, err := d.client.Do(d.request(t, "GET", "/", nil))
+			if got := text(t, res, err); got != "first second" {
+				t.Error(got)
+			}
+		})
+	}
+}
+
+func TestAbortIsSeen(t *testing.T) { engines(t, testAbortIsSeen) }
+
+func testAbortIsSeen(t *testing.T, e engine) {
 	var length int64
 	for _, d := range doors(t, func(x *gate.Exchange) {
 		_ = x.WriteHead(200, length)
@@ -402,7 +466,7 @@ func TestAbortIsSeen(t *testing.T) {
 		}
 	}
 	length = -1
-	r := start(t, settings(), func(x *gate.Exchange) {
+	r := start(t, e.settings(), func(x *gate.Exchange) {
 		_ = x.WriteHead(200, -1)
 		_, _ = x.Writer.Write([]byte("part"))
 		_ = x.Writer.Flush()

@@ -132,15 +132,17 @@ func FuzzProxyHeader(f *testing.F) {
 	})
 }
 
-func TestProxyProtocol(t *testing.T) {
+func TestProxyProtocol(t *testing.T) { engines(t, testProxyProtocol) }
+
+func testProxyProtocol(t *testing.T, e engine) {
 	a := newAuthority(t)
 	h := func(x *gate.Exchange) { say(x, x.Peer.String()) }
 	loopback := func(l *gate.Listener) {
 		l.ProxyProtocol = prefixes(t, "127.0.0.0/8")
 		l.HeaderTimeout = 300 * time.Millisecond
 	}
-	plain := start(t, settings(loopback), h)
-	secure := start(t, settings(loopback, a.withTLS(t)), h)
+	plain := start(t, e.settings(loopback), h)
+	secure := start(t, e.settings(loopback, a.withTLS(t)), h)
 	const request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 	for header, want := range map[string]string{
 		"PROXY TCP4 192.0.2.1 198.51.100.1 4660 80\r\n": "192.0.2.1:4660",
@@ -166,7 +168,7 @@ func TestProxyProtocol(t *testing.T) {
 			t.Errorf("%q was answered: %q", bad, got)
 		}
 	}
-	other := start(t, settings(func(l *gate.Listener) { l.ProxyProtocol = prefixes(t, "192.0.2.0/24") }), h)
+	other := start(t, e.settings(func(l *gate.Listener) { l.ProxyProtocol = prefixes(t, "192.0.2.0/24") }), h)
 	if got := other.raw(request); !strings.Contains(got, "127.0.0.1:") {
 		t.Errorf("from another address: %q", got)
 	}
@@ -216,8 +218,10 @@ func TestBelieve(t *testing.T) {
 	}
 }
 
-func TestForwardedHostIsNotTheHost(t *testing.T) {
-	r := start(t, settings(func(l *gate.Listener) { l.TrustedProxies = prefixes(t, "127.0.0.0/8") }), func(x *gate.Exchange) {
+func TestForwardedHostIsNotTheHost(t *testing.T) { engines(t, testForwardedHostIsNotTheHost) }
+
+func testForwardedHostIsNotTheHost(t *testing.T, e engine) {
+	r := start(t, e.settings(func(l *gate.Listener) { l.TrustedProxies = prefixes(t, "127.0.0.0/8") }), func(x *gate.Exchange) {
 		say(x, x.Host+" "+x.Client.String()+" "+x.Scheme)
 	})
 	got := r.raw("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Host: b\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n")
@@ -296,8 +300,10 @@ func TestStreamingBothWaysAndFlush(t *testing.T) {
 	}
 }
 
-func TestInformational(t *testing.T) {
-	r := start(t, settings(), func(x *gate.Exchange) {
+func TestInformational(t *testing.T) { engines(t, testInformational) }
+
+func testInformational(t *testing.T, e engine) {
+	r := start(t, e.settings(), func(x *gate.Exchange) {
 		_ = x.Writer.Informational(100, nil)
 		_ = x.Writer.Informational(103, gate.Header{{Name: "Link", Value: "</a>"}})
 		x.Reply.Add("X-Final", "1")
@@ -313,9 +319,11 @@ func TestInformational(t *testing.T) {
 	}
 }
 
-func TestWriterRefusesTheWrongOrder(t *testing.T) {
+func TestWriterRefusesTheWrongOrder(t *testing.T) { engines(t, testWriterRefusesTheWrongOrder) }
+
+func testWriterRefusesTheWrongOrder(t *testing.T, e engine) {
 	errs := make(chan []error, 1)
-	r := start(t, settings(), func(x *gate.Exchange) {
+	r := start(t, e.settings(), func(x *gate.Exchange) {
 		w := x.Writer
 		_, err1 := w.Write([]byte("x"))
 		_, err2 := w.Upgrade(nil)
@@ -333,8 +341,10 @@ func TestWriterRefusesTheWrongOrder(t *testing.T) {
 	}
 }
 
-func TestHandlerWithoutAnAnswer(t *testing.T) {
-	r := start(t, settings(), func(*gate.Exchange) {})
+func TestHandlerWithoutAnAnswer(t *testing.T) { engines(t, testHandlerWithoutAnAnswer) }
+
+func testHandlerWithoutAnAnswer(t *testing.T, e engine) {
+	r := start(t, e.settings(), func(*gate.Exchange) {})
 	if got := r.raw("GET / HTTP/1.1\r\nHost: a\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 500 ") {
 		t.Errorf("%q", got)
 	}

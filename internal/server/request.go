@@ -31,8 +31,6 @@ func (s *session) fill(g *generation, c *conn, r *http.Request) (reason gate.Rea
 		return gate.ReasonHTTPVersion, r.Proto
 	case !isToken(x.Method): // net/http looks at it in HTTP/1.1 only
 		return gate.ReasonBadMessage, ""
-	case x.Method == "PRI": // the preface of HTTP/2 on a listener without it
-		return gate.ReasonHTTPVersion, "HTTP/2.0"
 	case headerSize(x) > g.maxHeader():
 		return gate.ReasonHeaderLarge, ""
 	case !sameHost(r):
@@ -53,6 +51,8 @@ func (s *session) fill(g *generation, c *conn, r *http.Request) (reason gate.Rea
 func (g *generation) admissible(x *gate.Exchange) (reason gate.Reason, detail string) {
 	host, ok := hostName(x.Host)
 	switch {
+	case x.Method == "PRI": // the preface of HTTP/2 on a listener without it
+		return gate.ReasonHTTPVersion, "HTTP/2.0"
 	case !ok:
 		return gate.ReasonBadHost, ""
 	case !validTarget(x.Method, x.Target):

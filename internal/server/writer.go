@@ -203,10 +203,15 @@ func (w *writer) Flush() error {
 	if w.state != stateHead {
 		return errNoHead
 	}
-	if w.h2 {
-		w.renew()
+	if !w.h2 {
+		return w.deadlines().FlushError()
 	}
-	return w.deadlines().FlushError()
+	w.renew()
+	err := w.deadlines().FlushError()
+	// The limit of a stream strikes even when nothing waits to be sent, and from here on the handler may have nothing to say for long.
+	w.renewed = time.Time{}
+	_ = w.deadlines().SetWriteDeadline(time.Time{})
+	return err
 }
 
 // Trailer sends trailer fields after the body.
