@@ -37,7 +37,7 @@ func (g guard) checkHost(host string) error {
 // IPv4 address in an IPv6 one counts as itself.
 func (g guard) check(a netip.Addr) error {
 	a = a.WithZone("").Unmap()
-	if inner, ok := embedded(a); ok {
+	for _, inner := range embedded(a) {
 		if err := g.check(inner); err != nil {
 			return err
 		}
@@ -70,21 +70,33 @@ func isMetadata(a netip.Addr) bool {
 	return false
 }
 
-// embedded returns the IPv4 address in an IPv4-compatible (RFC 4291 section 2.5.5.1), NAT64 (RFC 6052, RFC 8215) or 6to4 (RFC 3056) address.
-func embedded(a netip.Addr) (netip.Addr, bool) {
-	if a.Is4() {
-		return netip.Addr{}, false
+// embedded returns the IPv4 addresses that an IPv4-compatible (RFC 4291 section 2.5.5.1), NAT64 (RFC 6052) or 6to4 (RFC 3056) address may stand for. The local-use
+// prefix of NAT64 (RFC 8215) does not say where the address is in it: what is in any of the places counts, unless it begins with 0 as an unused place does.
+func embedded(a netip.Addr) []netip.Addr {
+	if a.Is4() || a.IsUnspecified() || a.IsLoopback() {
+		return nil
 	}
 	b := a.As16()
+	last := netip.AddrFrom4([4]byte(b[12:]))
 	switch {
-	case a.IsUnspecified(), a.IsLoopback():
-		return netip.Addr{}, false
-	case within(a, "::/96", "64:ff9b::/96", "64:ff9b:1::/48"):
-		return netip.AddrFrom4([4]byte(b[12:16])), true
+	case within(a, "::/96", "64:ff9b::/96"):
+		return []netip.Addr{last}
 	case within(a, "2002::/16"):
-		return netip.AddrFrom4([4]byte(b[2:6])), true
+		return []netip.Addr{netip.AddrFrom4([4]byte(b[2:]))}
+	case within(a, "64:ff9b:1::/48"):
+		var all []netip.Addr
+		// RFC 6052 section 2.2, for prefixes of 48, 56, 64 and 96 bits: the ninth byte is never a part of the address.
+		for _, place := range [...][4]byte{{b[6], b[7], b[9], b[10]}, {b[7], b[9], b[10], b[11]}, {b[9], b[10], b[11], b[12]}, [4]byte(b[12:])} {
+			if place[0] != 0 {
+				all = append(all, netip.AddrFrom4(place))
+			}
+		}
+		if all == nil {
+			return []netip.Addr{last}
+		}
+		return all
 	}
-	return netip.Addr{}, false
+	return nil
 }
 
 func within(a netip.Addr, prefixes ...string) bool {
