@@ -2,6 +2,8 @@ package jose
 
 import (
 	"crypto"
+	"crypto/sha256"
+	"crypto/sha512"
 	"fmt"
 	"iter"
 	"math/bits"
@@ -128,11 +130,24 @@ func (a Algorithm) hash() crypto.Hash {
 	return h
 }
 
-// digest returns the hash of message under a's hash function, appended to dst.
-func (a Algorithm) digest(message []byte) []byte {
-	h := a.hash().New()
-	h.Write(message)
-	return h.Sum(nil)
+// maxDigest is the size of the longest digest.
+const maxDigest = sha512.Size
+
+// digest appends the hash of message under a's hash function to dst. a is no MAC and hashes
+// the message first: RS, PS and ES.
+func (a Algorithm) digest(dst, message []byte) []byte {
+	// These functions, unlike hash.Hash, allocate nothing.
+	switch a.hash() {
+	case crypto.SHA256:
+		sum := sha256.Sum256(message)
+		return append(dst, sum[:]...)
+	case crypto.SHA384:
+		sum := sha512.Sum384(message)
+		return append(dst, sum[:]...)
+	default: // SHA-512: there is no fourth
+		sum := sha512.Sum512(message)
+		return append(dst, sum[:]...)
+	}
 }
 
 // Algorithms is a set of algorithms. The zero value is the empty set, and the

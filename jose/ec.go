@@ -90,7 +90,7 @@ func (m *ecMaterial) verify(alg Algorithm, message, signature []byte) bool {
 	}
 	r := new(big.Int).SetBytes(signature[:size])
 	s := new(big.Int).SetBytes(signature[size:])
-	return ecdsa.Verify(m.public, alg.digest(message), r, s)
+	return ecdsa.Verify(m.public, alg.digest(nil, message), r, s)
 }
 
 func (m *ecMaterial) required() []member {
@@ -144,7 +144,7 @@ func (m *k1Material) verify(alg Algorithm, message, signature []byte) bool {
 	if r.SetByteSlice(signature[:32]) || s.SetByteSlice(signature[32:]) {
 		return false // not below the order
 	}
-	return k1ecdsa.NewSignature(&r, &s).Verify(alg.digest(message), m.public)
+	return k1ecdsa.NewSignature(&r, &s).Verify(alg.digest(nil, message), m.public)
 }
 
 func (m *k1Material) required() []member {

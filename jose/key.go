@@ -80,6 +80,18 @@ func (k *Key) WithAlgorithm(alg Algorithm) (*Key, error) {
 	return &c, nil
 }
 
+// WithStandardRSA returns a copy of k that verifies RSA signatures with crypto/rsa alone.
+// Otherwise keys of 2048, 3072 and 4096 bits with the exponent 3 or 65537 verify with code
+// of this package where the processor has MULX and ADX or AVX-512 IFMA; in FIPS 140-3 mode
+// no key does. Both ways take the same signatures. It changes nothing in keys of other types.
+func (k *Key) WithStandardRSA() *Key {
+	c := *k
+	if m, ok := k.material.(*rsaMaterial); ok {
+		c.material = &rsaMaterial{public: m.public}
+	}
+	return &c
+}
+
 // VerifyBytes checks a signature over any bytes: the primitive below [Verify], for
 // formats other than the compact JWS. alg must come from the application, never
 // from the input. The error is exactly one of ErrKeyMismatch and ErrSignatureInvalid.

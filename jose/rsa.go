@@ -1,10 +1,13 @@
 package jose
 
 import (
+	"crypto/fips140"
 	"crypto/rsa"
 	"encoding/binary"
 	"fmt"
 	"math/big"
+
+	"github.com/jotgate/jotgate/jose/internal/rsaverify"
 )
 
 // Bounds on RSA keys. The lower one is RFC 7518 section 3.3; the upper ones keep a
@@ -15,7 +18,11 @@ const (
 	maxRSAExponent = 1<<31 - 1
 )
 
-type rsaMaterial struct{ public *rsa.PublicKey }
+type rsaMaterial struct {
+	public *rsa.PublicKey
+	// prepared verifies instead of crypto/rsa, where it is not nil.
+	prepared *rsaverify.Key
+}
 
 // newRSA checks the numbers before the key is used for anything.
 func newRSA(public *rsa.PublicKey) (*rsaMaterial, error) {
@@ -33,7 +40,20 @@ func newRSA(public *rsa.PublicKey) (*rsaMaterial, error) {
 	case madeByInfineon(public.N):
 		return nil, fmt.Errorf("%w: RSA modulus of a generator with few possible primes (CVE-2017-15361)", ErrKeyWeak)
 	}
-	return &rsaMaterial{public}, nil
+	return &rsaMaterial{public, prepareRSA(public)}, nil
+}
+
+// prepareRSA returns nil for a key that is for crypto/rsa. In FIPS 140-3 mode every key is:
+// only the validated module may verify then.
+func prepareRSA(public *rsa.PublicKey) *rsaverify.Key {
+	if fips140.Enabled() {
+		return nil
+	}
+	prepared, ok := rsaverify.New(public)
+	if !ok {
+		return nil
+	}
+	return prepared
 }
 
 // rsaFromJWK reads n and e. Leading zero bytes, a known mistake of encoders
@@ -68,11 +88,24 @@ func (m *rsaMaterial) algorithms() Algorithms {
 }
 
 func (m *rsaMaterial) verify(alg Algorithm, message, signature []byte) bool {
-	digest := alg.digest(message)
+	if m.prepared != nil {
+		return m.verifyPrepared(alg, message, signature)
+	}
+	digest := alg.digest(nil, message)
 	if alg.family() == familyPSS {
 		return rsa.VerifyPSS(m.public, alg.hash(), digest, signature, pssOptions(alg)) == nil
 	}
 	return rsa.VerifyPKCS1v15(m.public, alg.hash(), digest, signature) == nil
+}
+
+// verifyPrepared allocates nothing.
+func (m *rsaMaterial) verifyPrepared(alg Algorithm, message, signature []byte) bool {
+	var buffer [maxDigest]byte
+	digest := alg.digest(buffer[:0], message)
+	if alg.family() == familyPSS {
+		return m.prepared.VerifyPSS(alg.hash(), digest, signature)
+	}
+	return m.prepared.VerifyPKCS1v15(alg.hash(), digest, signature)
 }
 
 // pssOptions fixes the salt to the length of the hash (RFC 7518 section 3.5).

@@ -72,9 +72,9 @@ func (s *rsaSigner) pkcs8() ([]byte, error)    { return x509.MarshalPKCS8Private
 
 func (s *rsaSigner) sign(alg Algorithm, message []byte) ([]byte, error) {
 	if alg.family() == familyPSS {
-		return rsa.SignPSS(rand.Reader, s.key, alg.hash(), alg.digest(message), pssOptions(alg))
+		return rsa.SignPSS(rand.Reader, s.key, alg.hash(), alg.digest(nil, message), pssOptions(alg))
 	}
-	return rsa.SignPKCS1v15(nil, s.key, alg.hash(), alg.digest(message))
+	return rsa.SignPKCS1v15(nil, s.key, alg.hash(), alg.digest(nil, message))
 }
 
 // private writes the CRT values, which are recommended (RFC 7518 section 6.3.2).
@@ -95,7 +95,7 @@ func (s *ecSigner) public() (material, error) { return asMaterial(newEC(&s.key.P
 func (s *ecSigner) pkcs8() ([]byte, error)    { return x509.MarshalPKCS8PrivateKey(s.key) }
 
 func (s *ecSigner) sign(alg Algorithm, message []byte) ([]byte, error) {
-	r, v, err := ecdsa.Sign(rand.Reader, s.key, alg.digest(message))
+	r, v, err := ecdsa.Sign(rand.Reader, s.key, alg.digest(nil, message))
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (s *k1Signer) public() (material, error) { return &k1Material{s.key.PubKey(
 func (s *k1Signer) private() []member         { return []member{{"d", encode(s.key.Serialize())}} }
 
 func (s *k1Signer) sign(alg Algorithm, message []byte) ([]byte, error) {
-	signature := k1ecdsa.Sign(s.key, alg.digest(message))
+	signature := k1ecdsa.Sign(s.key, alg.digest(nil, message))
 	r, v := signature.R(), signature.S()
 	rb, vb := r.Bytes(), v.Bytes()
 	return append(rb[:], vb[:]...), nil

@@ -1,0 +1,9 @@
+//go:build !amd64
+
+package rsaverify
+
+func supported(u unit) bool { return u == portable }
+
+func fastest() (unit, bool) { return portable, false }
+
+func (f *field) mul(z, x, y *limbs) { f.mulWide(z, x, y) }
