@@ -12,8 +12,12 @@ import (
 	"github.com/jotgate/jotgate/jose"
 )
 
-// maxURLs is how many addresses of sets a provider may have: each is fetched on its own.
-const maxURLs = 16
+const (
+	// maxURLs is how many addresses of sets a provider may have: each is fetched on its own.
+	maxURLs = 16
+	// maxSetBytes is the highest limit that a document may be given.
+	maxSetBytes = 16 << 20
+)
 
 // Check returns what is wrong with where the provider's keys come from. It reads the files that are named and does not use the network. Names of algorithms that are
 // not known are left to whoever reads the rest of the provider.
@@ -348,7 +352,7 @@ func (c *checker) fetch() {
 		name               string
 		value, least, most int64
 	}{
-		{"maxBytes", int64(f.MaxBytes), 1, 16 << 20},
+		{"maxBytes", int64(f.MaxBytes), 1, maxSetBytes},
 		{"maxKeys", int64(f.MaxKeys), 1, 10_000},
 		{"maxRedirects", int64(f.MaxRedirects), 0, 10},
 	} {

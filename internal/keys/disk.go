@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jotgate/jotgate/jose"
@@ -24,33 +25,40 @@ type disk struct {
 // saved is a document on disk.
 type saved struct {
 	// Binding is what the document is good for; see part.binding.
-	Binding    string        `json:"binding"`
-	Location   string        `json:"location"`
-	Fetched    time.Time     `json:"fetched"`
-	Lifetime   time.Duration `json:"lifetime"`
-	Validators validators    `json:"validators"`
-	Set        []byte        `json:"set"`
+	Binding  string        `json:"binding"`
+	Location string        `json:"location"`
+	Fetched  time.Time     `json:"fetched"`
+	Lifetime time.Duration `json:"lifetime"`
+	// Expires is when the document is too old to be used, as far as the configuration said when it was saved.
+	Expires    time.Time  `json:"expires"`
+	Validators validators `json:"validators"`
+	Set        []byte     `json:"set"`
 }
 
 const (
 	checksumBytes = 2 * sha256.Size
 	// savedOverhead is what a file may hold besides the set: base64 makes 3 bytes 4.
 	savedOverhead = 64 << 10
+	maxSaved      = maxSetBytes*4/3 + savedOverhead
+	// suffix is what the names of files end in, and newPrefix what they begin with until they are whole.
+	suffix, newPrefix = ".jwks", ".new-"
+	// forgetAfter is how long a file that nobody writes any more stays, and pruneInterval how often such files are looked for.
+	forgetAfter, pruneInterval = 30 * 24 * time.Hour, 24 * time.Hour
 )
 
 // path is the file of a binding, which is a SHA-256 in hexadecimal.
-func (d disk) path(binding string) string { return filepath.Join(d.dir, binding+".jwks") }
+func (d disk) path(binding string) string { return filepath.Join(d.dir, binding+suffix) }
 
 // save replaces the file of the binding as a whole: whoever reads it sees the old or the new one.
-func (d disk) save(binding string, doc *document) (err error) {
-	body, err := json.Marshal(saved{binding, doc.location, doc.fetched, doc.lifetime, doc.validators, doc.body})
+func (d disk) save(binding string, doc *document, maxStale time.Duration) (err error) {
+	body, err := json.Marshal(saved{binding, doc.location, doc.fetched, doc.lifetime, doc.expires(maxStale), doc.validators, doc.body})
 	if err != nil {
 		return fmt.Errorf("encoding: %w", err)
 	}
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(d.dir, ".new-*") // with mode 0600
+	f, err := os.CreateTemp(d.dir, newPrefix+"*") // with mode 0600
 	if err != nil {
 		return err
 	}
@@ -110,4 +118,51 @@ func (d disk) load(binding string, options jose.SetOptions, now time.Time) (*doc
 		doc.fetched = now // the clock was set back
 	}
 	return doc, nil
+}
+
+// prune removes the files that no configuration writes any more and none can use, and returns how many there were. Only files under names that this package gives
+// are touched. A document that may be used for longer than forgetAfter stays as long as it may.
+func (d disk) prune(now time.Time) (removed int, err error) {
+	entries, err := os.ReadDir(d.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	for _, e := range entries { // those that could be read, if there was an error
+		if !isOurs(e.Name()) {
+			continue
+		}
+		info, statErr := e.Info()
+		if statErr != nil || !info.Mode().IsRegular() || now.Sub(info.ModTime()) < forgetAfter {
+			continue
+		}
+		path := filepath.Join(d.dir, e.Name())
+		if now.Before(expiryOf(path)) {
+			continue
+		}
+		if removeErr := os.Remove(path); removeErr != nil {
+			err = errors.Join(err, removeErr)
+			continue
+		}
+		removed++
+	}
+	return removed, err
+}
+
+// isOurs reports whether save gives files such a name.
+func isOurs(name string) bool {
+	if strings.HasPrefix(name, newPrefix) {
+		return true
+	}
+	binding, ok := strings.CutSuffix(name, suffix)
+	return ok && len(binding) == checksumBytes && strings.Trim(binding, "0123456789abcdef") == ""
+}
+
+// expiryOf is when the document in a file is too old to be used; a file without one has long expired.
+func expiryOf(path string) time.Time {
+	var s saved
+	data, err := readFile(path, maxSaved)
+	if err != nil || len(data) <= checksumBytes || json.Unmarshal(data[checksumBytes+1:], &s) != nil {
+		return time.Time{}
+	}
+	return s.Expires
 }

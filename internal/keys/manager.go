@@ -34,6 +34,7 @@ type Manager struct {
 
 	mu      sync.Mutex // guards what follows
 	sources map[string]*Source
+	pruned  time.Time // when old files were last removed
 	closed  bool
 }
 
@@ -43,6 +44,7 @@ func NewManager(o Options) *Manager {
 	if o.StateDir != "" {
 		m.disk = &disk{dir: filepath.Join(o.StateDir, "keys")}
 	}
+	m.prune(time.Now())
 	return m
 }
 
@@ -80,6 +82,27 @@ func (m *Manager) release(s *Source) {
 	m.mu.Unlock()
 	if last {
 		s.close()
+		m.prune(time.Now())
+	}
+}
+
+// prune removes from disk what is left of the sources of former configurations, unless it has just done so.
+func (m *Manager) prune(now time.Time) {
+	m.mu.Lock()
+	due := m.disk != nil && now.Sub(m.pruned) >= pruneInterval
+	if due {
+		m.pruned = now
+	}
+	m.mu.Unlock()
+	if !due {
+		return
+	}
+	removed, err := m.disk.prune(now)
+	if err != nil {
+		m.log.Warn("old keys on disk cannot be removed", "error", err)
+	}
+	if removed > 0 {
+		m.log.Info("old keys on disk were removed", "files", removed)
 	}
 }
 

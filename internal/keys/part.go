@@ -180,7 +180,7 @@ func (p *part) save(ctx context.Context, doc *document, changed bool) {
 	if p.disk == nil || !changed && doc.fetched.Sub(p.savedAt) < saveInterval {
 		return
 	}
-	if err := p.disk.save(p.binding, doc); err != nil {
+	if err := p.disk.save(p.binding, doc, p.limits.MaxStale); err != nil {
 		p.log.WarnContext(ctx, "keys cannot be kept on disk", "location", p.shown(doc.location), "error", err)
 		return
 	}
