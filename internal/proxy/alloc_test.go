@@ -73,6 +73,27 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestSmallBodyAllocatesNothing: a body that is there already leaves with the head.
+func TestSmallBodyAllocatesNothing(t *testing.T) {
+	_, up := acquire(t, own.group(quick(t, ordinary+strings.Repeat("x", 311))))
+	text := strings.NewReader("")
+	var body io.ReadCloser = prompt{lazy{text}}
+	var x gate.Exchange
+	var w gate.Writer = direct{}
+	ctx := context.Background()
+	run := func() {
+		text.Reset("hello")
+		x = gate.Exchange{Context: ctx, Method: "POST", Proto: 11, Host: "api.example.com", OutPath: "/tickets", Reply: x.Reply[:0], Body: body, Length: 5, Writer: w}
+		if err := up.Forward(&x); err != nil || x.Sent != 311 || x.Received != 5 {
+			t.Fatalf("%v, %d bytes", err, x.Sent)
+		}
+	}
+	run()
+	if got := testing.AllocsPerRun(500, run); got != 0 {
+		t.Errorf("%v allocations", got)
+	}
+}
+
 // BenchmarkCall is BenchmarkForward without the cost of a real server, and with the writer of our own server engine.
 func BenchmarkCall(b *testing.B) {
 	for _, bench := range []struct {
