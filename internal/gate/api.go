@@ -63,7 +63,7 @@ type JWT struct {
 	Claims string `yaml:"claims"`
 	// ForwardHeaders maps names of request headers to claims (dot paths) whose values they carry to the upstream. What clients send under these names is removed, on public paths too.
 	ForwardHeaders map[string]string `yaml:"forwardHeaders"`
-	// StripAuthorization removes the token from the request, wherever it was found, before it is forwarded.
+	// StripAuthorization removes the token from the request, wherever it was found, before it is forwarded; on public paths too, where nobody has verified it.
 	StripAuthorization bool `yaml:"stripAuthorization"`
 }
 
