@@ -21,9 +21,9 @@ type Upstream struct {
 	IdleTimeout time.Duration `yaml:"idleTimeout"`
 	// MaxIdleConnections is the number of unused connections kept for each server.
 	MaxIdleConnections int `yaml:"maxIdleConnections"`
-	// MaxConnections is the number of connections to each server; above it requests wait. 0: no limit.
+	// MaxConnections is the number of connections to each server; above it requests wait for one to become free, for at most connectTimeout and responseTimeout together; then the answer is 503. 0: no limit.
 	MaxConnections int `yaml:"maxConnections"`
-	// Retries is how many other tries a request gets, where nothing of it was sent, or where its method is idempotent (RFC 9110 section 9.2.2) and its body can be sent again.
+	// Retries is how many other tries a request gets, where nothing of it was sent, or where its method is idempotent (RFC 9110 section 9.2.2) and it has no body.
 	Retries int `yaml:"retries"`
 	// Engine speaks HTTP/1.1 to the servers: jotgate (the gateway's own) or net/http (Go's). HTTP/2 is always spoken by net/http.
 	Engine string `yaml:"engine"`

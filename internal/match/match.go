@@ -13,7 +13,7 @@
 //	HeaderRegexp(`Name`, `regexp`)       the expression matches a line of that name
 //	Query(`key`, `value`)                a parameter of that name has that value; without value: an empty one
 //	QueryRegexp(`key`, `regexp`)         the expression matches a parameter of that name; without regexp: as Query
-//	ClientIP(`10.0.0.0/8`)               the client's address is in the range, or is the address
+//	ClientIP(`10.0.0.0/8`)               the connection's other end is in the range, or is the address: behind a trusted proxy, the proxy
 //
 // Regular expressions are Go's, and match anywhere unless they are anchored. Names of functions are accepted as above, in lower case, in upper case and with
 // only the first letter in upper case.
