@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/internal/h1"
 )
 
 const (
@@ -179,7 +180,7 @@ func (b *body) interrupt() {
 	}
 }
 
-// trailer returns the trailer fields; they are there once Read returned io.EOF.
+// trailer returns the trailer fields, without those that must not be among them (RFC 9110 section 6.5.1); they are there once Read returned io.EOF.
 func (b *body) trailer() gate.Header {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -188,6 +189,9 @@ func (b *body) trailer() gate.Header {
 	}
 	var h gate.Header
 	for name, values := range b.r.Trailer {
+		if h1.BarredTrailer(name) {
+			continue
+		}
 		for _, v := range values {
 			h.Add(name, v)
 		}

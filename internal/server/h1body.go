@@ -66,10 +66,10 @@ func (b *h1body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case b.err != nil:
-		return 0, b.err
 	case b.closed, b.reading:
 		return 0, errBodyClosed
+	case b.err != nil:
+		return 0, b.err
 	case b.limit > 0 && b.s.req.Length > b.limit:
 		b.err = gate.Deny(gate.ReasonBodyLarge, gate.ErrBodyTooLarge)
 		return 0, b.err

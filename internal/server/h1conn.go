@@ -21,6 +21,8 @@ const (
 	h1Spare = 4 << 10
 	// deadlineSlack is how much later than asked a time limit may strike, or a quarter of it if that is less. In return it is set anew only that often, not for every request.
 	deadlineSlack = time.Second
+	// restTime is how long a connection waits for a request where it has served the last one. Then it rests.
+	restTime = 2 * time.Second
 	// lingerTime bounds the wait for a client to read the last response of a connection on which it may still send.
 	lingerTime = 500 * time.Millisecond
 )
@@ -38,14 +40,14 @@ type h1conn struct {
 	in         *[]byte // nil while idle
 	start, end int     // what is in it and not used yet: (*in)[start:end]
 
-	lazy *[]byte                      // what readLazy reads into
-	get  func() []byte                // takes it
-	put  func([]byte)                 // gives it back
-	wait func() (*[]byte, int, error) // waits for the start of a request
+	lazy *[]byte       // what readLazy reads into
+	get  func() []byte // takes it
+	put  func([]byte)  // gives it back
 
 	readEnd  time.Time // the time limit of reads that is set; zero: none, or not known
 	served   bool      // the head of a request was read
 	lingers  bool      // the client may still send when the connection ends, and is to get the last response all the same
+	rests    bool      // it has waited for restTime
 	aborted  bool      // the last response was broken off
 	hijacked bool      // the connection belongs to somebody else, or is served by net/http
 }
@@ -74,17 +76,56 @@ func giveBuffer(b *[]byte) {
 func (g *generation) serveH1(base *conn, nc net.Conn) {
 	c := &h1conn{g: g, base: base, nc: nc}
 	c.get, c.put = c.takeLazy, c.giveLazy
-	if c.wait = c.readLazy; c.secure() {
-		c.wait = c.readFirst
-	}
+	c.serve()
+}
+
+// serve serves requests until the connection ends or rests.
+func (c *h1conn) serve() {
 	defer c.finish()
 	for c.next() {
 	}
 }
 
+// rest lets the connection wait for a request on a goroutine of its own, whose stack is small: stacks that have grown hardly shrink. What needs more stack is done before. Over TLS no buffer is held
+// from here on either.
+func (c *h1conn) rest() {
+	raw, err := c.base.SyscallConn()
+	if err != nil {
+		c.rests = false
+		c.finish()
+		return
+	}
+	c.limitReads(max(c.g.cfg.IdleTimeout-restTime, time.Millisecond))
+	c.base.setIdle()
+	if c.g.over.Load() {
+		c.limitReads(lingerOnStop)
+	}
+	readable := func(uintptr) bool { return rawconn.Probe(c.base.raw) != rawconn.Quiet }
+	c.g.set.tasks.Go(func() {
+		err := raw.Read(readable)
+		c.wake(err)
+	})
+}
+
+// wake ends the rest of a connection on which there is something to read, or nothing if there is an error.
+func (c *h1conn) wake(err error) {
+	c.rests = false
+	if c.base.setBusy(); err != nil && rawconn.Probe(c.base.raw) != rawconn.Readable {
+		c.finish()
+		return
+	}
+	c.readEnd = time.Time{}
+	_ = c.base.SetReadDeadline(time.Time{})
+	c.serve()
+}
+
 // finish ends the connection.
 func (c *h1conn) finish() {
-	if c.hijacked {
+	switch {
+	case c.hijacked:
+		return
+	case c.rests:
+		c.rest()
 		return
 	}
 	c.releaseInput()
@@ -123,23 +164,31 @@ func (c *h1conn) await() bool {
 	if c.start < c.end {
 		return true
 	}
-	if c.served {
-		c.limitReads(c.g.cfg.IdleTimeout)
-	} else { // what a client connects for is a request
-		c.limitReads(c.g.cfg.HeaderTimeout)
+	limit := c.g.cfg.IdleTimeout
+	switch {
+	case !c.served: // what a client connects for is a request
+		limit = c.g.cfg.HeaderTimeout
+	case canRest && limit > restTime:
+		limit = restTime
 	}
+	c.limitReads(limit)
 	c.base.setIdle()
 	if c.g.over.Load() { // clients were told to go, or would be by the next response
-		c.limitReads(lingerOnStop)
+		limit = lingerOnStop
+		c.limitReads(limit)
 	}
-	buf, n, err := c.wait()
+	buf, n, err := c.readLazy()
 	cut := c.base.setBusy()
 	if cut || n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
 		c.readEnd = time.Time{}
 		_ = c.base.SetReadDeadline(time.Time{})
-		if n == 0 && rawconn.Probe(c.base.raw) == rawconn.Readable { // it came in the last instant
+		switch {
+		case n > 0:
+		case rawconn.Probe(c.base.raw) == rawconn.Readable: // it came in the last instant
 			c.limitReads(c.g.cfg.HeaderTimeout)
-			buf, n, _ = c.wait()
+			buf, n, _ = c.readLazy()
+		case !cut && c.served && limit == restTime:
+			c.rests = true
 		}
 	}
 	if n == 0 {
@@ -176,21 +225,6 @@ func (c *h1conn) takeLazy() []byte {
 func (c *h1conn) giveLazy([]byte) {
 	h1Buffers.Put(c.lazy) // nothing was ever in it
 	c.lazy = nil
-}
-
-// readFirst is readLazy for TLS: below it nothing can be read without a buffer but a single byte.
-func (c *h1conn) readFirst() (buf *[]byte, n int, err error) {
-	var first [1]byte
-	if n, err = c.nc.Read(first[:]); n == 0 {
-		return nil, 0, err
-	}
-	buf = takeBuffer()
-	(*buf)[0] = first[0]
-	if c.served {
-		c.limitReads(c.g.cfg.HeaderTimeout)
-	}
-	n, _ = c.nc.Read((*buf)[1:]) // as a rule this is there already, and an error comes again
-	return buf, 1 + n, nil
 }
 
 // reader is what to read from: without TLS the raw connection, so that an idle connection holds no buffer.

@@ -92,8 +92,9 @@ func (s *h1session) exchange() bool {
 	x.Method, x.Proto, x.Host, x.Target, x.In = r.Method, r.Proto, r.Host, r.Target, r.Header
 	believe(x, c.g.cfg.TrustedProxies)
 	s.attach()
-	if s.body == nil && x.Proto == 11 && r.Upgrade != "" {
+	if s.body == nil && x.Proto == 11 && x.In.Has("Upgrade") {
 		x.Upgrade = upgradeOf(x.In)
+		s.w.close = true // if it is declined: what follows may be of the other protocol already
 	}
 	reason, detail := c.g.admissible(x)
 	switch {

@@ -6,6 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// canRest says that rawconn.Probe sees bytes that wait.
+const canRest = true
+
 // gone reports whether the other end has closed or reset the connection, even if there are bytes left to read, such as TLS's own farewell.
 func gone(c *net.TCPConn) bool {
 	raw, err := c.SyscallConn()
