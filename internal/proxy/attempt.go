@@ -26,6 +26,7 @@ var (
 	errEnded   = errors.New("the exchange has ended")
 	errForeign = errors.New("the server sent a response before it got the request")
 	errResent  = errors.New("the connection was closed by the server before the request reached it")
+	errQueued  = errors.New("no connection to the server was free in time")
 	errNoHead  = errors.New("the server did not send the header of its response in time")
 	errStalled = errors.New("the server stopped in the middle of its response")
 	errFlood   = fmt.Errorf("the server sent more than %d interim responses", maxInformational)
@@ -43,6 +44,7 @@ type attempt struct {
 	body      *body           // nil without a request body
 	trailer   *requestTrailer // nil if the request cannot have one
 	patience  *patience
+	queue     *patience                // for a free connection; nil if their number has no limit
 	stall     atomic.Pointer[patience] // with the body of the response, once that is streamed
 	response  io.Closer                // the body of the response; nil until the head is there
 	unwatch   func() bool              // stops looking after the exchange's context
@@ -66,6 +68,11 @@ func newAttempt(u *Upstream, s *server, x *gate.Exchange) *attempt {
 	a.ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(x.Context))
 	a.unwatch = context.AfterFunc(x.Context, a.exchangeEnded)
 	a.patience = newPatience(u.config.ResponseTimeout, a.cancel, errNoHead)
+	if u.config.MaxConnections > 0 {
+		// Dialling has a limit of its own, within this one.
+		a.queue = newPatience(u.config.ConnectTimeout+u.config.ResponseTimeout, a.cancel, errQueued)
+		a.queue.wait()
+	}
 	if x.Upgrade != "" && x.Length == 0 && s.upgrades != nil && tunnelable(x.Upgrade) {
 		a.upgrade, a.transport = x.Upgrade, s.upgrades
 	}
@@ -110,6 +117,7 @@ func (a *attempt) end() {
 	a.unwatch()
 	a.cancel(nil)
 	a.patience.end()
+	a.queue.end()
 	if a.response != nil {
 		_ = a.response.Close()
 	}
@@ -191,6 +199,7 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	a.conn, a.http2, a.used = c, http2, info.Reused
 	a.mark = c.written.Load()
 	c.await()
+	a.queue.end()
 	a.patience.wait()
 }
 
@@ -290,6 +299,8 @@ func (a *attempt) reason(err error) gate.Reason {
 		return gate.ReasonClientGone
 	case errors.Is(cause, errForeign):
 		return gate.ReasonUpstreamProtocol
+	case errors.Is(cause, errQueued):
+		return gate.ReasonNoServer
 	case errors.Is(cause, errNoHead), errors.Is(cause, errStalled):
 		return gate.ReasonUpstreamTimeout
 	case errors.Is(cause, errResent):
@@ -399,7 +410,11 @@ func (p *patience) hold() {
 	}
 }
 
+// end may be called of nil.
 func (p *patience) end() {
+	if p == nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.over = true

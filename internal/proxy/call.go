@@ -141,7 +141,7 @@ func (u *Upstream) call(x *gate.Exchange, s *server) (d *gate.Denial, next verdi
 
 // connect gets a link, and sees to it that it ends with the exchange.
 func (c *call) connect() (err error) {
-	if c.link, err = c.s.links.get(c.x.Context, c.now, c.client); err != nil {
+	if c.link, err = c.s.links.get(c.x.Context, c.now, c.u.config.ConnectTimeout+c.u.config.ResponseTimeout, c.client); err != nil {
 		return err
 	}
 	switch {
@@ -268,6 +268,8 @@ func (c *call) reason(err error) gate.Reason {
 		return gate.ReasonUpstreamTimeout
 	case stopped, c.x.Context.Err() != nil && c.link == nil, errors.Is(err, errClosing), errors.Is(err, errEnded):
 		return contextReason(c.x)
+	case errors.Is(err, errQueued):
+		return gate.ReasonNoServer
 	case errors.As(err, &dial):
 		return gate.ReasonConnect
 	case errors.Is(err, errNoHead), errors.Is(err, errStalled), timedOut(err):

@@ -31,15 +31,15 @@ type pool struct {
 	armed   bool         // sweeper runs
 }
 
-// get returns a link. It waits while there are as many as there may be, until ctx ends or client is gone; client may be nil. Every link goes back by put or drop.
-func (p *pool) get(ctx context.Context, now time.Time, client direct) (*link, error) {
+// get returns a link. It waits while there are as many as there may be, until limit is over, ctx ends or client is gone; client may be nil. Every link goes back by put or drop.
+func (p *pool) get(ctx context.Context, now time.Time, limit time.Duration, client direct) (*link, error) {
 	for {
 		l, turn, err := p.take(now)
 		if err != nil {
 			return nil, err
 		}
 		if turn != nil {
-			if l, err = p.await(ctx, turn, client); err != nil {
+			if l, err = p.await(ctx, turn, limit, client); err != nil {
 				return nil, err
 			}
 		}
@@ -80,7 +80,9 @@ func (p *pool) take(now time.Time) (*link, chan *link, error) {
 }
 
 // await waits for its turn.
-func (p *pool) await(ctx context.Context, turn chan *link, client direct) (*link, error) {
+func (p *pool) await(ctx context.Context, turn chan *link, limit time.Duration, client direct) (*link, error) {
+	patience := time.NewTimer(limit)
+	defer patience.Stop()
 	var tick <-chan time.Time
 	if client != nil && ctx.Done() == nil {
 		ticker := time.NewTicker(gonePoll)
@@ -97,6 +99,8 @@ func (p *pool) await(ctx context.Context, turn chan *link, client direct) (*link
 			return l, nil
 		case <-ctx.Done():
 			err = errEnded
+		case <-patience.C:
+			err = errQueued
 		case <-tick:
 			if !client.Gone() {
 				continue

@@ -60,7 +60,7 @@ func (p *pool) holds() (links int, busy bool) {
 
 func (p *pool) mustGet(t *testing.T) *link {
 	t.Helper()
-	l, err := p.get(t.Context(), time.Now(), nil)
+	l, err := p.get(t.Context(), time.Now(), time.Minute, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestPoolTurns(t *testing.T) {
 		defer cancel()
 		wait := func(i int, ctx context.Context) {
 			go func() {
-				got[i], errs[i] = p.get(ctx, time.Now(), nil)
+				got[i], errs[i] = p.get(ctx, time.Now(), time.Minute, nil)
 				order = append(order, i)
 			}()
 			synctest.Wait()
@@ -140,7 +140,7 @@ func TestPoolTurns(t *testing.T) {
 		}
 		p.put(got[0], time.Now())
 		p.drop(got[2])
-		if _, err := p.get(t.Context(), time.Now(), nil); !errors.Is(err, errClosing) || !e.is(0, 3) || p.links != 0 || p.busy != nil {
+		if _, err := p.get(t.Context(), time.Now(), time.Minute, nil); !errors.Is(err, errClosing) || !e.is(0, 3) || p.links != 0 || p.busy != nil {
 			t.Errorf("%v, %d links", err, p.links)
 		}
 	})
@@ -166,7 +166,7 @@ func TestPoolGivesTurnsOn(t *testing.T) {
 		t.Errorf("%d links", p.links)
 	}
 	e.fail = errors.New("no")
-	if _, err := p.get(t.Context(), time.Now(), nil); err == nil || p.links != 0 {
+	if _, err := p.get(t.Context(), time.Now(), time.Minute, nil); err == nil || p.links != 0 {
 		t.Errorf("%v, %d links", err, p.links)
 	}
 }
