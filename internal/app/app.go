@@ -72,9 +72,6 @@ func New(o Options) *App {
 	return a
 }
 
-// Log is the gateway's own log.
-func (a *App) Log() *slog.Logger { return a.log }
-
 func (a *App) notReady(why string) { a.ready.Store(&why) }
 
 func (a *App) readiness() error {

@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -112,21 +113,8 @@ func (p *parser) hex(offset int) (rune, bool) {
 	if offset+6 > len(p.text) || p.text[offset] != '\\' || p.text[offset+1] != 'u' {
 		return 0, false
 	}
-	var r rune
-	for _, c := range []byte(p.text[offset+2 : offset+6]) {
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c && c <= 'f':
-			c -= 'a' - 10
-		case 'A' <= c && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return 0, false
-		}
-		r = r<<4 | rune(c)
-	}
-	return r, true
+	r, err := strconv.ParseUint(p.text[offset+2:offset+6], 16, 16)
+	return rune(r), err == nil
 }
 
 // number reads a number (RFC 8259 section 6). The next byte is a digit or a minus sign.
