@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/jotgate/jotgate/internal/app"
+	"github.com/jotgate/jotgate/internal/source/file"
 )
 
 func newCheckCommand() *cobra.Command {
@@ -20,7 +20,7 @@ Each is one line: file:line:column: path: message (hint). Warnings are marked; t
 		Example: `  jotgate check jotgate.yaml`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			loaded := app.File(args[0])(os.ReadFile)
+			loaded := app.File(args[0])(file.Read)
 			for _, p := range loaded.Problems {
 				cmd.PrintErrln(p.Error())
 			}

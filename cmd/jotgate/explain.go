@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 
 	"github.com/jotgate/jotgate/internal/app"
 	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/internal/source/file"
 )
 
 // explanation is what an explain command line asks for.
@@ -70,7 +70,7 @@ The exit code is 0 if the request would be forwarded, 1 if it would be refused. 
 
 // load reads the configuration and fits it to the question: only the API that is asked about, and no upstream that is sent anything.
 func (e *explanation) load(x *gate.Exchange) (*gate.Config, error) {
-	loaded := app.File(e.config)(os.ReadFile)
+	loaded := app.File(e.config)(file.Read)
 	if err := loaded.Problems.Err(); err != nil {
 		return nil, err
 	}

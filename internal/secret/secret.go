@@ -4,26 +4,21 @@ package secret
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 )
-
-// MaxFileBytes is the size of the largest file that a reference may name.
-const MaxFileBytes = 1 << 20
 
 const (
 	open   = "${"
 	escape = "$${"
 )
 
-// Resolver expands references. The zero value uses the process's environment and working directory. It is safe for concurrent use if its functions are.
+// Resolver expands references. It is safe for concurrent use if its functions are.
 type Resolver struct {
-	// LookupEnv finds an environment variable; nil means os.LookupEnv.
+	// LookupEnv finds an environment variable, as os.LookupEnv does. It is required.
 	LookupEnv func(name string) (string, bool)
-	// ReadFile returns the contents of a file; nil reads regular files of at most MaxFileBytes. Its errors must not hold contents.
+	// ReadFile returns the contents of a file. Its errors must not hold contents. It is required; that it ends, whatever the path names, is its own affair.
 	ReadFile func(path string) ([]byte, error)
 	// Dir is what relative file paths are relative to; "" is the working directory.
 	Dir string
@@ -89,11 +84,7 @@ func (r *Resolver) variable(name string) (string, error) {
 	if name == "" {
 		return "", errors.New("${env:} names no variable")
 	}
-	lookup := r.LookupEnv
-	if lookup == nil {
-		lookup = os.LookupEnv
-	}
-	value, ok := lookup(name)
+	value, ok := r.LookupEnv(name)
 	if !ok {
 		return "", fmt.Errorf("${env:%s}: the environment variable is not set", name)
 	}
@@ -108,11 +99,7 @@ func (r *Resolver) contents(name string) (value, path string, err error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(r.Dir, path)
 	}
-	read := r.ReadFile
-	if read == nil {
-		read = readFile
-	}
-	data, err := read(path)
+	data, err := r.ReadFile(path)
 	if err != nil {
 		return "", path, fmt.Errorf("${file:%s}: %w", name, withoutPath(err))
 	}
@@ -121,30 +108,6 @@ func (r *Resolver) contents(name string) (value, path string, err error) {
 		text = strings.TrimSuffix(text, "\r")
 	}
 	return text, path, nil
-}
-
-// readFile reads a regular file of bounded size. Others, such as pipes and devices, could block or never end.
-func readFile(path string) (data []byte, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	data, err = io.ReadAll(io.LimitReader(f, MaxFileBytes+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > MaxFileBytes {
-		return nil, fmt.Errorf("larger than %d bytes", MaxFileBytes)
-	}
-	return data, nil
 }
 
 // withoutPath drops the operation and path that the file functions of package os put in front, because the reference says it already.

@@ -89,9 +89,9 @@ type Reading struct {
 // Begin starts a load.
 func (w *Watcher) Begin() *Reading { return &Reading{w: w, files: map[string]state{}} }
 
-// ReadFile returns the content of a regular file of at most MaxBytes, and remembers it. A file that cannot be read is remembered too: it may come to be.
+// ReadFile is Read, and remembers what it found. A file that cannot be read is remembered too: it may come to be.
 func (r *Reading) ReadFile(path string) ([]byte, error) {
-	data, err := read(path)
+	data, err := Read(path)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.files[path] = stateOf(data, err)
@@ -116,8 +116,8 @@ func notify(c chan<- struct{}) {
 	}
 }
 
-// read is bounded in time and memory: others than regular files may block, or never end.
-func read(path string) (data []byte, err error) {
+// Read returns the content of a regular file of at most MaxBytes, so it is bounded in time and memory: others, such as pipes and devices, may block or never end.
+func Read(path string) (data []byte, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func (w *Watcher) check() (changed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for path, before := range w.files {
-		if now := stateOf(read(path)); now != before {
+		if now := stateOf(Read(path)); now != before {
 			w.files[path] = now
 			changed = true
 		}
