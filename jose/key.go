@@ -82,8 +82,8 @@ func (k *Key) WithAlgorithm(alg Algorithm) (*Key, error) {
 
 // WithStandardRSA returns a copy of k that verifies RSA signatures with crypto/rsa alone.
 // Otherwise keys of 2048, 3072 and 4096 bits with the exponent 3 or 65537 verify with code
-// of this package where the processor has MULX and ADX or AVX-512 IFMA; in FIPS 140-3 mode
-// no key does. Both ways take the same signatures. It changes nothing in keys of other types.
+// of this module wherever that is quicker; in FIPS 140-3 mode none does. Both ways take the
+// same signatures. It changes nothing in keys of other types.
 func (k *Key) WithStandardRSA() *Key {
 	c := *k
 	if m, ok := k.material.(*rsaMaterial); ok {

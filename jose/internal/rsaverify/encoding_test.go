@@ -45,8 +45,7 @@ func agreeSigned(t *testing.T, private *rsa.PrivateKey, key *Key, h crypto.Hash,
 func quickest(tb testing.TB, bits, e int) (*rsa.PrivateKey, *Key) {
 	tb.Helper()
 	private := privateKey(tb, bits, e)
-	u, _ := fastest()
-	key, ok := newKey(&private.PublicKey, u)
+	key, ok := newKey(&private.PublicKey, fastest())
 	if !ok {
 		tb.Fatal("the key is refused")
 	}
@@ -101,7 +100,7 @@ func TestPKCS1Encodings(t *testing.T) {
 					t.Errorf("%d %s, %s: %v, want %v", size, h, name, got, c.want)
 				}
 			}
-			for i := 0; i < len(short); i += 5 { // every byte counts
+			for i := 0; i < len(short) && size == 2048; i++ { // every byte counts
 				em := encode(0, 1, 0xff, 0, info)
 				em[i] ^= 1 << (i % 8)
 				if new(big.Int).SetBytes(em).Cmp(private.N) < 0 && key.VerifyPKCS1v15(h, digest, power(private, em)) {

@@ -1,6 +1,8 @@
 package rsaverify
 
 import (
+	"bytes"
+	"flag"
 	"fmt"
 	"math/big"
 	"math/rand/v2"
@@ -148,18 +150,21 @@ func TestMultiplyEdges(t *testing.T) {
 	}
 }
 
-// TestMultiplyRandom does a million products in each unit and size, -short a hundredth of them.
+// products is how many random products are compared with math/big, over all units and sizes;
+// -products=1000000 is for changes of the multiplication.
+var products = flag.Int("products", 100_000, "random products to compare with math/big")
+
 func TestMultiplyRandom(t *testing.T) {
-	products := 1_000_000
+	count := *products
 	if testing.Short() {
-		products /= 100
+		count /= 10
 	}
-	const perModulus = 500
+	const perModulus = 100
 	for _, u := range available() {
 		t.Run(u.String(), func(t *testing.T) {
 			r := seeded(3)
 			for _, size := range sizes {
-				for range products / len(sizes) / len(units) / perModulus {
+				for range count / len(sizes) / len(units) / perModulus {
 					n := moduli(r, size, 1)[r.IntN(5)]
 					var f field
 					f.init(n, u)
@@ -252,26 +257,30 @@ func TestReduce(t *testing.T) {
 	}
 }
 
+// FuzzMultiply takes a size, and modulus and operands one after the other.
 func FuzzMultiply(f *testing.F) {
-	f.Add([]byte{1}, []byte{0xff}, []byte{0xff, 0xff})
-	f.Add(make([]byte, 256), make([]byte, 300), []byte{1})
+	f.Add(uint8(0), []byte{1})
+	f.Add(uint8(1), bytes.Repeat([]byte{0xff}, 3*3072/8))
 	r := seeded(7)
-	for range 4 {
-		f.Add(number(r, 4096).Bytes(), number(r, 4096).Bytes(), number(r, 4096).Bytes())
+	for i, size := range sizes {
+		f.Add(uint8(i), number(r, 3*size).Bytes())
 	}
-	f.Fuzz(func(t *testing.T, modulus, x, y []byte) {
-		for _, size := range sizes {
-			n := new(big.Int).SetBytes(modulus)
-			n.Rem(n, new(big.Int).Lsh(big.NewInt(1), uint(size)))
-			n.SetBit(n.SetBit(n, 0, 1), size-1, 1)
-			for _, u := range available() {
-				var field field
-				field.init(n, u)
-				bound := field.bound()
-				a, b := new(big.Int).SetBytes(x), new(big.Int).SetBytes(y)
-				checkProduct(t, &field, n, a.Mod(a, bound), b.Mod(b, bound))
-				checkProduct(t, &field, n, a, a)
-			}
+	f.Fuzz(func(t *testing.T, choice uint8, data []byte) {
+		size := sizes[int(choice)%len(sizes)]
+		var operands [3]*big.Int
+		for i := range operands {
+			part := data[:min(len(data), size/8)]
+			data = data[len(part):]
+			operands[i] = new(big.Int).SetBytes(part)
+		}
+		n, x, y := operands[0], operands[1], operands[2]
+		n.SetBit(n.SetBit(n, 0, 1), size-1, 1)
+		for _, u := range available() {
+			var field field
+			field.init(n, u)
+			a, b := new(big.Int).Mod(x, field.bound()), new(big.Int).Mod(y, field.bound())
+			checkProduct(t, &field, n, checkProduct(t, &field, n, a, b), a)
+			checkProduct(t, &field, n, b, b)
 		}
 	})
 }

@@ -1,6 +1,6 @@
 // Package rsaverify verifies RSA signatures with keys that stay: what Montgomery
 // multiplication needs is computed once for each key, not for each signature, and the
-// multiplication is written for the processor.
+// multiplication is written for the processor where it can be.
 //
 // It is for verification only. Modulus, exponent, signature, digest and everything
 // computed from them are public, so its time may depend on them, and does. It must
@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"crypto/rsa"
 	"math/big"
+	"math/bits"
 )
 
 //go:generate go -C asm run . ..
@@ -26,16 +27,25 @@ type Key struct {
 // maxBytes is the size of the largest modulus.
 const maxBytes = 4096 / 8
 
-// New prepares a key. It reports false for a key that this package does not verify
-// with: a modulus of other than exactly 2048, 3072 or 4096 bits, an even or negative one,
-// an exponent other than 3 and 65537, or a processor without the instructions that make it
-// worth while. Such a key is for crypto/rsa.
+// New prepares a key. It reports false for a key that this package does not verify with, and
+// that is for crypto/rsa: a modulus of other than exactly 2048, 3072 or 4096 bits, an even or
+// negative one, an exponent other than 3 and 65537, or one that would not be quicker here.
 func New(public *rsa.PublicKey) (*Key, bool) {
-	u, ok := fastest()
-	if !ok {
+	k, ok := newKey(public, fastest())
+	if !ok || !k.pays() {
 		return nil, false
 	}
-	return newKey(public, u)
+	return k, true
+}
+
+// pays reports whether the key verifies quicker than with crypto/rsa. With assembly all keys do.
+// Portable code gains by the constants, but crypto/rsa has assembly for 2048 bits, which
+// makes up for them where there are many products, and the code is made for words of 64 bits.
+func (k *Key) pays() bool {
+	if k.field.unit != portable {
+		return true
+	}
+	return bits.UintSize == 64 && (k.size > 2048/8 || k.squarings == 1)
 }
 
 func newKey(public *rsa.PublicKey, u unit) (*Key, bool) {

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math/big"
+	"math/bits"
 	"os"
 	"strings"
 	"sync"
@@ -89,7 +90,7 @@ func TestNew(t *testing.T) {
 		"exponent 5":      {N: n, E: 5},
 		"exponent 65539":  {N: n, E: 65539},
 		"exponent 2^16":   {N: n, E: 1 << 16},
-		"exponent 2^32+3": {N: n, E: 1<<32 + 3},
+		"exponent 2^31-1": {N: n, E: 1<<31 - 1},
 	}
 	for name, public := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -101,9 +102,30 @@ func TestNew(t *testing.T) {
 			}
 		})
 	}
-	_, ok := New(&rsa.PublicKey{N: n, E: 3})
-	if _, want := fastest(); ok != want {
-		t.Errorf("New = %v for a good key, want %v", ok, want)
+}
+
+// TestPays has what BenchmarkVerify shows.
+func TestPays(t *testing.T) {
+	for _, u := range available() {
+		for _, size := range sizes {
+			for _, e := range []int{3, 65537} {
+				public := &privateKey(t, size, e).PublicKey
+				key, ok := newKey(public, u)
+				if !ok {
+					t.Fatal("the key is refused")
+				}
+				want := u != portable || bits.UintSize == 64 && (size != 2048 || e == 3)
+				if got := key.pays(); got != want {
+					t.Errorf("%s, %d bits, exponent %d: %v, want %v", u, size, e, got, want)
+				}
+				if u != fastest() {
+					continue
+				}
+				if made, ok := New(public); ok != want || ok && made.field.unit != u {
+					t.Errorf("%s, %d bits, exponent %d: New = %v", u, size, e, ok)
+				}
+			}
+		}
 	}
 }
 

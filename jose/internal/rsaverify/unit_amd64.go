@@ -15,13 +15,15 @@ func supported(u unit) bool {
 	}
 }
 
-func fastest() (unit, bool) {
-	for _, u := range [...]unit{unitIFMA, unitADX} {
-		if supported(u) {
-			return u, true
-		}
+func fastest() unit {
+	switch {
+	case supported(unitIFMA):
+		return unitIFMA
+	case supported(unitADX):
+		return unitADX
+	default:
+		return portable
 	}
-	return portable, false
 }
 
 // mul sets z = xy/R mod n as far as the radix has it reduced; z is neither x nor y.
