@@ -48,6 +48,8 @@ type attempt struct {
 	stall     atomic.Pointer[patience] // with the body of the response, once that is streamed
 	response  io.Closer                // the body of the response; nil until the head is there
 	unwatch   func() bool              // stops looking after the exchange's context
+	watching  sync.WaitGroup           // looks after a client that cannot make itself felt
+	sent      atomic.Bool              // all of the client's body was read
 	broken    atomic.Bool              // reading the client's body was broken off by the attempt itself
 
 	// Known once a connection was found; written and read in the exchange's goroutine.
@@ -67,6 +69,10 @@ func newAttempt(u *Upstream, s *server, x *gate.Exchange) *attempt {
 	a := &attempt{u: u, s: s, x: x, transport: s.transport}
 	a.ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(x.Context))
 	a.unwatch = context.AfterFunc(x.Context, a.exchangeEnded)
+	if client, ok := x.Writer.(direct); ok && x.Context.Done() == nil {
+		a.sent.Store(x.Length == 0)
+		a.watching.Go(func() { a.watch(client) })
+	}
 	a.patience = newPatience(u.config.ResponseTimeout, a.cancel, errNoHead)
 	if u.config.MaxConnections > 0 {
 		// Dialling has a limit of its own, within this one.
@@ -77,6 +83,23 @@ func newAttempt(u *Upstream, s *server, x *gate.Exchange) *attempt {
 		a.upgrade, a.transport = x.Upgrade, s.upgrades
 	}
 	return a
+}
+
+// watch ends the attempt when the client is gone. While the client's body is read, it is the reading that notices.
+func (a *attempt) watch(client direct) {
+	ticker := time.NewTicker(gonePoll)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-a.ctx.Done():
+			return
+		case <-ticker.C:
+			if a.sent.Load() && client.Gone() {
+				a.cancel(errGone)
+				return
+			}
+		}
+	}
 }
 
 // exchangeEnded ends the attempt with its exchange. To a server engine, a read that was broken off may look like a client that is gone: that does not count.
@@ -104,6 +127,7 @@ func (a *attempt) wait(n int) {
 }
 
 func (a *attempt) ended() {
+	a.sent.Store(true)
 	if a.trailer != nil {
 		a.trailer.fill()
 	}
@@ -116,6 +140,7 @@ func (a *attempt) end() {
 	a.mu.Unlock()
 	a.unwatch()
 	a.cancel(nil)
+	a.watching.Wait()
 	a.patience.end()
 	a.queue.end()
 	if a.response != nil {
@@ -295,7 +320,7 @@ func (a *attempt) reason(err error) gate.Reason {
 	switch {
 	case errors.Is(cause, errEnded):
 		return contextReason(a.x)
-	case gone != nil:
+	case gone != nil, errors.Is(cause, errGone):
 		return gate.ReasonClientGone
 	case errors.Is(cause, errForeign):
 		return gate.ReasonUpstreamProtocol

@@ -159,6 +159,7 @@ func (a *attempt) switchProtocols(resp *http.Response) *gate.Denial {
 	if err != nil {
 		return a.abort(gate.Deny(gate.ReasonClientGone, fmt.Errorf("switching protocols: %w", err)))
 	}
+	a.sent.Store(false) // from here on it is the copying that notices a client that leaves
 	t := &tunnel{idle: a.u.config.IdleTimeout, buffers: &a.u.manager.buffers}
 	sent, got, stopped := t.run(x.Context, client, server)
 	x.Sent += sent
