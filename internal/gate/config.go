@@ -62,7 +62,7 @@ type Listener struct {
 // SetDefaults fills in what a configuration leaves out.
 func (l *Listener) SetDefaults() {
 	l.HTTP2 = true
-	l.Engine = EngineNetHTTP
+	l.Engine = EngineOwn
 	l.MaxHeaderBytes = 64 << 10
 	l.HeaderTimeout = 10 * time.Second
 	l.IdleTimeout = 3 * time.Minute

@@ -30,6 +30,7 @@ type generation struct {
 	log    *slog.Logger
 	http   *http.Server
 
+	context  context.Context // of the own engine's exchanges
 	h1limits h1.Limits
 
 	ready   chan net.Conn // opened connections on their way to http
@@ -73,6 +74,7 @@ func newGeneration(s *Set, sock *socket, cfg gate.Listener, certs *certificates)
 			return context.WithValue(ctx, connKey{}, connOf(c))
 		},
 	}
+	g.context = h1context{s.ctx}
 	g.h1limits = h1.Limits{Head: int(g.maxHeader()), HTTP10: true}.WithDefaults()
 	if cfg.HeaderTimeout <= 0 {
 		g.http.ReadHeaderTimeout = -1 // 0 would mean another setting

@@ -180,6 +180,34 @@ func testLastResponseIsNotReset(t *testing.T, e engine) {
 	}
 }
 
+// A body says what of it is there, and reading that does not wait.
+func TestBodyThatIsThere(t *testing.T) {
+	r := start(t, engine(gate.EngineOwn).settings(func(l *gate.Listener) { l.BodyTimeout = 200 * time.Millisecond }), func(x *gate.Exchange) {
+		b := x.Body.(interface {
+			io.Reader
+			Ready() bool
+		})
+		var got []byte
+		var err error
+		for buf := make([]byte, 3); err == nil && b.Ready(); {
+			var n int
+			n, err = b.Read(buf)
+			got = append(got, buf[:n]...)
+		}
+		say(x, fmt.Sprintf("%q %v", got, err))
+	})
+	for request, want := range map[string]string{
+		"Content-Length: 5\r\n\r\nhello":               `"hello" EOF`,
+		"Content-Length: 7\r\n\r\nhello":               `"hello" <nil>`,
+		"Content-Length: 5\r\n\r\n":                    `"" <nil>`,
+		"Transfer-Encoding: chunked\r\n\r\n5\r\nhello": `"" <nil>`, // what a chunk's size will be is not known before it is read
+	} {
+		if got := r.raw("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + request); !strings.HasSuffix(got, "\r\n\r\n"+want) {
+			t.Errorf("%q: %q", request, got)
+		}
+	}
+}
+
 // A connection that was taken over is not lost when its handler is.
 func TestPanicAfterUpgradeClosesTheConnection(t *testing.T) {
 	r := start(t, engine(gate.EngineOwn).settings(), func(x *gate.Exchange) {

@@ -97,6 +97,13 @@ func (b *h1body) Read(p []byte) (int, error) {
 	}
 }
 
+// Ready reports that the next Read does not wait for the client.
+func (b *h1body) Ready() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.closed || b.reading || b.err != nil || b.codec.Left() > 0 && b.pending() > 0
+}
+
 // pending is how many bytes are there already.
 func (b *h1body) pending() int { return b.s.c.end - b.s.c.start + b.b - b.a }
 

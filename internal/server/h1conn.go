@@ -334,6 +334,11 @@ func (c *h1conn) linger() {
 	}
 }
 
-// h1context is the context of exchanges of this engine. It never ends, which spares all that waits with it the price of being woken: the writer can be asked whether the client has Gone, and
-// when the gateway cuts connections off, that is the answer.
-func h1context() context.Context { return context.Background() }
+// h1context is the context of exchanges of this engine. It is never done, which spares all that waits with it the price of being woken: the writer can be asked whether the client has Gone. Once the
+// gateway has cut off what it serves, which closes the connections, Err and context.Cause say so.
+type h1context struct {
+	context.Context
+}
+
+// Done returns nil.
+func (h1context) Done() <-chan struct{} { return nil }

@@ -74,7 +74,7 @@ func (s *h1session) head() bool {
 // describe fills in what is known of the connection.
 func (s *h1session) describe() {
 	c, x := s.c, &s.x
-	x.Context, x.Start = h1context(), time.Now()
+	x.Context, x.Start = c.g.context, time.Now()
 	x.Listener = c.g.cfg.Name
 	x.Scheme = "http"
 	if c.g.certs != nil {
