@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -16,9 +17,13 @@ type problem struct {
 	Reason string `json:"reason"`
 }
 
-// answer writes the refusal d. route is nil if none was found.
+// answer writes the refusal d. route is nil if none was found. A status that a server has chosen, such as 501 for a transfer coding, is kept.
 func answer(x *gate.Exchange, route *route, d *gate.Denial) {
 	kind := d.Kind()
+	status, title := kind.Status(), kind.Title()
+	if x.Status != 0 && x.Status != status {
+		status, title = x.Status, http.StatusText(x.Status)
+	}
 	x.Reply = x.Reply[:0]
 	x.Reply.Add("Cache-Control", "no-store")
 	if kind.Challenge() {
@@ -30,10 +35,10 @@ func answer(x *gate.Exchange, route *route, d *gate.Denial) {
 	}
 	var body []byte
 	if route == nil || !route.bare {
-		body, _ = json.Marshal(problem{Title: kind.Title(), Status: kind.Status(), Detail: d.Reason.Text(), Reason: string(d.Reason)}) // strings and a number: cannot fail
+		body, _ = json.Marshal(problem{Title: title, Status: status, Detail: d.Reason.Text(), Reason: string(d.Reason)}) // strings and a number: cannot fail
 		x.Reply.Add("Content-Type", "application/problem+json")
 	}
-	if err := x.WriteHead(kind.Status(), int64(len(body))); err != nil || x.Method == "HEAD" || len(body) == 0 {
+	if err := x.WriteHead(status, int64(len(body))); err != nil || x.Method == "HEAD" || len(body) == 0 {
 		return // a client that is gone needs no answer
 	}
 	n, _ := x.Writer.Write(body)

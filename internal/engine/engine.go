@@ -114,10 +114,11 @@ func (e *Engine) Serve(x *gate.Exchange) {
 	}
 }
 
-// Refused counts and logs an exchange that a server refused before it could be served.
+// Refused answers, counts and logs an exchange that a server refuses before it can be served.
 func (e *Engine) Refused(x *gate.Exchange) {
-	d := time.Since(x.Start)
 	e.unmatched.Begin()
+	answer(x, nil, x.Denial)
+	d := time.Since(x.Start)
 	e.unmatched.Record(x, d)
 	e.options.Access.Record(x, d)
 }

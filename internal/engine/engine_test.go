@@ -365,6 +365,17 @@ func TestPreflightNeedsNoToken(t *testing.T) {
 	}
 }
 
+// What a server refuses before it can be routed has its reason in the answer too, and the status that the server has chosen.
+func TestRefused(t *testing.T) {
+	g := newGateway(t)
+	x, client := newExchange("GET", "http://any/")
+	x.Denial, x.Status = gate.Deny(gate.ReasonBadMessage, nil), 501
+	g.Refused(x)
+	if got, want := client.body.String(), `{"title":"Not Implemented","status":501,"detail":"The HTTP message is malformed","reason":"message_invalid"}`; client.status != 501 || got != want {
+		t.Errorf("%d %s\nwant 501 %s", client.status, got, want)
+	}
+}
+
 func TestBodyLimit(t *testing.T) {
 	g := newGateway(t)
 	g.use(t, document)

@@ -75,7 +75,7 @@ func (s *h1session) head() bool {
 func (s *h1session) describe() {
 	c, x := s.c, &s.x
 	x.Context, x.Start = c.g.context, time.Now()
-	x.Listener = c.g.cfg.Name
+	x.Listener = c.g.name()
 	x.Scheme = "http"
 	if c.g.certs != nil {
 		x.Scheme = "https"
@@ -135,18 +135,14 @@ func (s *h1session) run() {
 	}
 }
 
-// refuse answers a message that is at fault with a status and no body, and ends the connection: who sends such messages may mean something else by what
-// follows.
+// refuse has a message that is at fault answered, and ends the connection: who sends such messages may mean something else by what follows.
 func (s *h1session) refuse(d *gate.Denial, status int) {
 	x := &s.x
 	x.Denial = d
-	x.Status, x.HeadSent = status, true
+	x.Status = status
 	x.Reply = x.Reply[:0]
 	s.w.close, s.c.lingers = true, true
-	_ = s.w.Head(status, nil, 0)
-	if s.c.g.set.options.Refused != nil {
-		s.c.g.set.options.Refused(x)
-	}
+	s.c.g.refuse(x)
 }
 
 // h1stream is a connection that was taken over; what the client had sent already comes first.

@@ -112,15 +112,26 @@ func serveSafely(h gate.Handler, x *gate.Exchange, log *slog.Logger) (panicked, 
 	return false, false
 }
 
-// refuse answers a message that is at fault with the status of the reason and no body.
+// refuse has a message that is at fault answered.
 func (s *session) refuse(reason gate.Reason, detail string) {
 	x := &s.x
 	x.Denial = &gate.Denial{Reason: reason, Got: detail}
-	x.Status, x.HeadSent = reason.Kind().Status(), true
+	x.Status = reason.Kind().Status()
 	x.Reply = x.Reply[:0]
 	s.w.close = true // over HTTP/1.1: who sends such messages may mean something else by what follows
-	_ = s.w.Head(x.Status, x.Reply, 0)
-	if s.w.generation.set.options.Refused != nil {
-		s.w.generation.set.options.Refused(x)
+	s.w.generation.refuse(x)
+}
+
+// refuse lets Options.Refused answer x, or answers it with the status alone.
+func (g *generation) refuse(x *gate.Exchange) {
+	if g.set.options.Refused != nil {
+		g.set.options.Refused(x)
+	}
+	if !x.HeadSent {
+		x.HeadSent = true
+		_ = x.Writer.Head(x.Status, nil, 0)
 	}
 }
+
+// name is what the listener is called now: a reload may have renamed it since the connection was opened.
+func (g *generation) name() string { return g.socket.current.Load().cfg.Name }

@@ -14,7 +14,7 @@ import (
 func (s *session) fill(g *generation, c *conn, r *http.Request) (reason gate.Reason, detail string) {
 	x := &s.x
 	x.Context, x.Start = r.Context(), time.Now()
-	x.Listener = g.cfg.Name
+	x.Listener = g.name()
 	x.Method, x.Proto = r.Method, 10*r.ProtoMajor+r.ProtoMinor
 	x.Host, x.Target = r.Host, r.RequestURI
 	x.ServerName, x.ClientCertificate = c.serverName, c.clientCert

@@ -1,5 +1,5 @@
 // Package server is the clients' side of the gateway: it listens, speaks TLS and HTTP, and hands each request to a gate.Handler as a gate.Exchange.
-// This engine stands on net/http.
+// HTTP/1.1 is served by an engine of its own, one goroutine for each connection, or by net/http, which serves HTTP/2 in any case.
 package server
 
 import (
@@ -31,8 +31,8 @@ type Options struct {
 	Handler gate.Handler
 	// Log takes what goes wrong; nil discards it. Nothing of a request but the peer's address is logged.
 	Log *slog.Logger
-	// Refused, if not nil, is called after a request was refused before it reached Handler, because the message itself is at fault: x.Denial says why,
-	// x.Status what was answered. It must not keep x.
+	// Refused, if not nil, is called when a request is refused before it reaches Handler, because the message itself is at fault: x.Denial says why, and
+	// x.Status what is to be answered. It may answer, through x.WriteHead; otherwise the answer is the status alone. It must not keep x.
 	Refused func(x *gate.Exchange)
 }
 
