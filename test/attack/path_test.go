@@ -128,8 +128,15 @@ func (s *suite) paths(t *testing.T) {
 		}
 	})
 	t.Run("method", func(t *testing.T) {
-		for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get", "Get", "FOO", "GETX"} {
+		for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get", "Get", "FOO", "GETX"} {
 			s.refuse(t, message(method, "/tickets/health", "api.test", "Content-Length: 0"), missing)
+		}
+		s.refuse(t, message("TRACE", "/tickets/health", "api.test", "Content-Length: 0"), refused(501, "method_unsupported"))
+		for _, header := range []string{"X-HTTP-Method-Override: DELETE", "X-HTTP-Method: DELETE", "X_Method.Override: DELETE"} {
+			name, _, _ := strings.Cut(header, ":")
+			if got := s.forwarded(t, s.get("/tickets/health", header)); len(got.values(name)) > 0 {
+				t.Errorf("%s reached the upstream, which may obey it", header)
+			}
 		}
 		for _, header := range []string{"X-HTTP-Method-Override: GET", "X-HTTP-Method: GET", "X-Method-Override: GET"} {
 			s.refuse(t, message("POST", "/tickets/health", "api.test", "Content-Length: 0", header), missing)

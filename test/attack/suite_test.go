@@ -112,7 +112,7 @@ type verdict struct {
 	status int
 	// reason is the stable code in the body. It is "" for answers without a body of ours: those to messages that are no HTTP.
 	reason string
-	// logged is the reason code in the access log, for refusals of messages, which have no body.
+	// logged is the reason code in the access log; "" if that is not looked at.
 	logged string
 }
 
@@ -123,7 +123,9 @@ func refused(status int, reason string) verdict { return verdict{status: status,
 func malformedMessage(status int) verdict { return verdict{status: status} }
 
 // unroutable is the verdict of a request that is HTTP, but that the listener refuses before any API is looked for.
-func unroutable(status int, reason string) verdict { return verdict{status: status, logged: reason} }
+func unroutable(status int, reason string) verdict {
+	return verdict{status: status, reason: reason, logged: reason}
+}
 
 // problem is the body of a refusal.
 type problem struct {
@@ -241,6 +243,8 @@ func checkChallenge(t *testing.T, challenges []string, want verdict) {
 		code = "invalid_token"
 	case want.reason == "scope_insufficient":
 		code = "insufficient_scope"
+	case want.reason == "token_ambiguous":
+		code = "invalid_request"
 	default:
 		if len(challenges) > 0 {
 			t.Errorf("challenge %q, want none", challenges)
