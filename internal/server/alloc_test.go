@@ -38,6 +38,7 @@ func (r *running) wire(w *wire) *wire {
 
 // roundTrip sends a request and reads the answer, which ends with end.
 func (w *wire) roundTrip(tb testing.TB, request, end []byte) {
+	tb.Helper()
 	for rest := request; len(rest) > 0; {
 		n, err := syscall.Write(w.fd, rest)
 		if err != nil {
@@ -87,6 +88,7 @@ func TestRequestsAllocateNothing(t *testing.T) {
 
 // memoryOf is what n connections that have served a request hold while they are idle, each, without what the system has for them.
 func memoryOf(t *testing.T, e engine, n int) uint64 {
+	t.Helper()
 	r := start(t, e.settings(), hello)
 	in := func() uint64 {
 		for range 6 { // stacks shrink by half each time
@@ -130,7 +132,7 @@ func TestMemoryOfIdleConnections(t *testing.T) {
 }
 
 func BenchmarkEngines(b *testing.B) {
-	for _, e := range []engine{gate.EngineOwn, gate.EngineNetHTTP} {
+	for _, e := range engines {
 		b.Run(string(e), func(b *testing.B) {
 			w := start(b, e.settings(), hello).wire(new(wire))
 			b.ReportAllocs()

@@ -61,7 +61,7 @@ func (c *conn) endIdle() {
 	defer c.mu.Unlock()
 	if c.idle {
 		c.cut = true
-		_ = c.TCPConn.SetReadDeadline(time.Unix(1, 0))
+		_ = c.SetReadDeadline(time.Unix(1, 0))
 	}
 }
 

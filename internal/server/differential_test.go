@@ -39,6 +39,7 @@ type witness struct {
 }
 
 func newWitness(t *testing.T, e engine) *witness {
+	t.Helper()
 	w := &witness{seen: make(map[netip.AddrPort][]string)}
 	w.running = start(t, e.settings(func(l *gate.Listener) { l.HTTP2 = false }), func(x *gate.Exchange) {
 		peer, saw := x.Peer, take(x)

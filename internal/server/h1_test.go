@@ -95,86 +95,92 @@ func mixed() *line {
 }
 
 // However requests arrive, each is answered, in order.
-func TestPipelining(t *testing.T) { engines(t, testPipelining) }
-
-func testPipelining(t *testing.T, e engine) {
-	a := newAuthority(t)
-	for _, secure := range []bool{false, true} {
-		l := e.settings()
-		if secure {
-			a.withTLS(t)(&l)
-		}
-		r := start(t, l, describe)
-		for _, piece := range []int{1 << 20, 16 << 10, 4099, 997, 61} {
-			t.Run(fmt.Sprintf("secure %v, pieces of %d", secure, piece), func(t *testing.T) {
-				c := r.dial()
-				if tcp, ok := c.(*net.TCPConn); ok {
-					_ = tcp.SetNoDelay(true)
-				}
+func TestPipelining(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			a := newAuthority(t)
+			for _, secure := range []bool{false, true} {
+				l := e.settings()
 				if secure {
-					c = a.clientTLS(t, c)
+					a.withTLS(t)(&l)
 				}
-				requests := mixed()
-				go func() {
-					for rest := requests.raw.String(); rest != ""; {
-						n := min(piece, len(rest))
-						if _, err := io.WriteString(c, rest[:n]); err != nil {
-							return
+				r := start(t, l, describe)
+				for _, piece := range []int{1 << 20, 16 << 10, 4099, 997, 61} {
+					t.Run(fmt.Sprintf("secure %v, pieces of %d", secure, piece), func(t *testing.T) {
+						c := r.dial()
+						if tcp, ok := c.(*net.TCPConn); ok {
+							_ = tcp.SetNoDelay(true)
 						}
-						rest = rest[n:]
-					}
-				}()
-				requests.check(t, c)
-			})
-		}
+						if secure {
+							c = a.clientTLS(t, c)
+						}
+						requests := mixed()
+						go func() {
+							for rest := requests.raw.String(); rest != ""; {
+								n := min(piece, len(rest))
+								if _, err := io.WriteString(c, rest[:n]); err != nil {
+									return
+								}
+								rest = rest[n:]
+							}
+						}()
+						requests.check(t, c)
+					})
+				}
+			}
+		})
 	}
 }
 
 // A client may end its own side at once and still read the answer.
-func TestHalfClose(t *testing.T) { engines(t, testHalfClose) }
-
-func testHalfClose(t *testing.T, e engine) {
-	r := start(t, e.settings(), describe)
-	for _, request := range []string{"GET /0 HTTP/1.1\r\nHost: a\r\n\r\n", "POST /0 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"} {
-		c := r.dial()
-		_, _ = io.WriteString(c, request)
-		_ = c.(*net.TCPConn).CloseWrite()
-		if b, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 200 ") {
-			t.Errorf("%q, %v", b, err)
-		}
-	}
-	for _, part := range []string{"GET /0 HTTP/1.1\r\nHo", "POST /0 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx", "POST /0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nx"} {
-		c := r.dial()
-		_, _ = io.WriteString(c, part)
-		_ = c.(*net.TCPConn).CloseWrite()
-		if b, err := io.ReadAll(c); err != nil || strings.Contains(string(b), " 200 ") {
-			t.Errorf("%q: %q, %v", part, b, err)
-		}
+func TestHalfClose(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			r := start(t, e.settings(), describe)
+			for _, request := range []string{"GET /0 HTTP/1.1\r\nHost: a\r\n\r\n", "POST /0 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"} {
+				c := r.dial()
+				_, _ = io.WriteString(c, request)
+				_ = c.(*net.TCPConn).CloseWrite()
+				if b, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 200 ") {
+					t.Errorf("%q, %v", b, err)
+				}
+			}
+			for _, part := range []string{"GET /0 HTTP/1.1\r\nHo", "POST /0 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx", "POST /0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nx"} {
+				c := r.dial()
+				_, _ = io.WriteString(c, part)
+				_ = c.(*net.TCPConn).CloseWrite()
+				if b, err := io.ReadAll(c); err != nil || strings.Contains(string(b), " 200 ") {
+					t.Errorf("%q: %q, %v", part, b, err)
+				}
+			}
+		})
 	}
 }
 
 // A client that still sends when it is refused gets to read why.
-func TestLastResponseIsNotReset(t *testing.T) { engines(t, testLastResponseIsNotReset) }
-
-func testLastResponseIsNotReset(t *testing.T, e engine) {
-	r := start(t, e.settings(func(l *gate.Listener) { l.MaxBodyBytes = 1000 }), describe)
-	for name, head := range map[string]string{
-		"too large":   "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n",
-		"malformed":   "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\nX : y\r\n\r\n",
-		"chunk size":  "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-		"large head":  "GET / HTTP/1.1\r\nHost: a\r\nX: ",
-		"no such end": "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\n",
-	} {
-		t.Run(name, func(t *testing.T) {
-			for range 5 {
-				c := r.dial()
-				_, _ = io.WriteString(c, head)
-				_, _ = io.WriteString(c, repeat(200<<10)) // an error is seen below, if it matters
-				time.Sleep(5 * time.Millisecond)
-				res, err := http.ReadResponse(bufio.NewReader(c), nil)
-				if err != nil || res.StatusCode < 400 && name != "no such end" || !res.Close {
-					t.Fatalf("%+v, %v", res, err)
-				}
+func TestLastResponseIsNotReset(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			r := start(t, e.settings(func(l *gate.Listener) { l.MaxBodyBytes = 1000 }), describe)
+			for name, head := range map[string]string{
+				"too large":   "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n",
+				"malformed":   "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\nX : y\r\n\r\n",
+				"chunk size":  "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+				"large head":  "GET / HTTP/1.1\r\nHost: a\r\nX: ",
+				"no such end": "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\n",
+			} {
+				t.Run(name, func(t *testing.T) {
+					for range 5 {
+						c := r.dial()
+						_, _ = io.WriteString(c, head)
+						_, _ = io.WriteString(c, repeat(200<<10)) // an error is seen below, if it matters
+						time.Sleep(5 * time.Millisecond)
+						res, err := http.ReadResponse(bufio.NewReader(c), nil)
+						if err != nil || res.StatusCode < 400 && name != "no such end" || !res.Close {
+							t.Fatalf("%+v, %v", res, err)
+						}
+					}
+				})
 			}
 		})
 	}
@@ -253,27 +259,29 @@ func TestPrefaceInPieces(t *testing.T) {
 }
 
 // The time for a head is not renewed by each byte.
-func TestHeaderTimeoutIsForTheWholeHead(t *testing.T) { engines(t, testHeaderTimeoutIsForTheWholeHead) }
-
-func testHeaderTimeoutIsForTheWholeHead(t *testing.T, e engine) {
-	r := start(t, e.settings(func(l *gate.Listener) { l.HeaderTimeout = 300 * time.Millisecond }), describe)
-	for _, first := range []string{"", "GET /0 HTTP/1.1\r\nHost: a\r\n\r\n"} {
-		c := r.dial()
-		_, _ = io.WriteString(c, first+"GET /1 HTTP/1.1\r\nX: ")
-		began := time.Now()
-		go func() {
-			for {
-				if _, err := io.WriteString(c, "x"); err != nil {
-					return
+func TestHeaderTimeoutIsForTheWholeHead(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			r := start(t, e.settings(func(l *gate.Listener) { l.HeaderTimeout = 300 * time.Millisecond }), describe)
+			for _, first := range []string{"", "GET /0 HTTP/1.1\r\nHost: a\r\n\r\n"} {
+				c := r.dial()
+				_, _ = io.WriteString(c, first+"GET /1 HTTP/1.1\r\nX: ")
+				began := time.Now()
+				go func() {
+					for {
+						if _, err := io.WriteString(c, "x"); err != nil {
+							return
+						}
+						time.Sleep(20 * time.Millisecond)
+					}
+				}()
+				b, _ := io.ReadAll(c)
+				if took := time.Since(began); took > 2*time.Second || strings.Contains(string(b), "GET /1") || e == gate.EngineOwn && !strings.Contains(string(b), "HTTP/1.1 408 ") {
+					t.Errorf("after %v: %q", took, b)
 				}
-				time.Sleep(20 * time.Millisecond)
+				c.Close()
 			}
-		}()
-		b, _ := io.ReadAll(c)
-		if took := time.Since(began); took > 2*time.Second || strings.Contains(string(b), "GET /1") || e == gate.EngineOwn && !strings.Contains(string(b), "HTTP/1.1 408 ") {
-			t.Errorf("after %v: %q", took, b)
-		}
-		c.Close()
+		})
 	}
 }
 

@@ -39,12 +39,7 @@ func (f handlerFunc) Serve(x *gate.Exchange) { f(x) }
 // engine is which engine serves HTTP/1.1.
 type engine string
 
-// engines runs a test with each engine.
-func engines(t *testing.T, test func(t *testing.T, e engine)) {
-	for _, e := range []engine{gate.EngineOwn, gate.EngineNetHTTP} {
-		t.Run(string(e), func(t *testing.T) { test(t, e) })
-	}
-}
+var engines = []engine{gate.EngineOwn, gate.EngineNetHTTP}
 
 // settings are a listener with the engine.
 func (e engine) settings(change ...func(*gate.Listener)) gate.Listener {
@@ -292,7 +287,7 @@ func doors(t *testing.T, h func(x *gate.Exchange), change ...func(*gate.Listener
 	t.Helper()
 	a := newAuthority(t)
 	var all []door
-	for _, e := range []engine{gate.EngineOwn, gate.EngineNetHTTP} {
+	for _, e := range engines {
 		plain := start(t, e.settings(change...), h)
 		secure := start(t, e.settings(append(change, a.withTLS(t))...), h)
 		all = append(all,

@@ -110,60 +110,64 @@ func TestBodyLimit(t *testing.T) {
 }
 
 func TestContinueIsSentWhenTheBodyIsRead(t *testing.T) {
-	engines(t, testContinueIsSentWhenTheBodyIsRead)
-}
-
-func testContinueIsSentWhenTheBodyIsRead(t *testing.T, e engine) {
-	read := make(chan bool, 1)
-	r := start(t, e.settings(), func(x *gate.Exchange) {
-		if <-read {
-			_, _ = io.Copy(io.Discard, x.Body)
-		}
-		say(x, "done")
-	})
-	request := "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
-	t.Run("read", func(t *testing.T) {
-		c := r.dial()
-		br := bufio.NewReader(c)
-		read <- true
-		if res := ask(t, c, br, "POST", request); res.StatusCode != 100 {
-			t.Fatalf("first answer %d", res.StatusCode)
-		}
-		if res := ask(t, c, br, "POST", "body"); res.StatusCode != 200 || res.Close {
-			t.Errorf("%d, close %v", res.StatusCode, res.Close)
-		}
-	})
-	t.Run("not read", func(t *testing.T) {
-		read <- false
-		got := r.raw(request)
-		if !strings.HasPrefix(got, "HTTP/1.1 200 ") || !strings.Contains(got, "\r\nConnection: close\r\n") || strings.Contains(got, "100 Continue") {
-			t.Errorf("%q", got)
-		}
-	})
-	t.Run("other expectation", func(t *testing.T) {
-		if got := r.raw("GET / HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 417 ") {
-			t.Errorf("%q", got)
-		}
-	})
-}
-
-func TestSlowHeaderEndsTheConnection(t *testing.T) { engines(t, testSlowHeaderEndsTheConnection) }
-
-func testSlowHeaderEndsTheConnection(t *testing.T, e engine) {
-	r := start(t, e.settings(func(l *gate.Listener) { l.HeaderTimeout = 150 * time.Millisecond }), func(*gate.Exchange) { t.Error("served") })
-	for _, begin := range []string{"", "GET / HTTP/1.1\r\nHost: a\r\nX-", "PRI * HTTP/2.0\r\n"} {
-		if got := r.raw(begin); strings.Contains(got, "200") {
-			t.Errorf("%q", got)
-		}
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			read := make(chan bool, 1)
+			r := start(t, e.settings(), func(x *gate.Exchange) {
+				if <-read {
+					_, _ = io.Copy(io.Discard, x.Body)
+				}
+				say(x, "done")
+			})
+			request := "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+			t.Run("read", func(t *testing.T) {
+				c := r.dial()
+				br := bufio.NewReader(c)
+				read <- true
+				if res := ask(t, c, br, "POST", request); res.StatusCode != 100 {
+					t.Fatalf("first answer %d", res.StatusCode)
+				}
+				if res := ask(t, c, br, "POST", "body"); res.StatusCode != 200 || res.Close {
+					t.Errorf("%d, close %v", res.StatusCode, res.Close)
+				}
+			})
+			t.Run("not read", func(t *testing.T) {
+				read <- false
+				got := r.raw(request)
+				if !strings.HasPrefix(got, "HTTP/1.1 200 ") || !strings.Contains(got, "\r\nConnection: close\r\n") || strings.Contains(got, "100 Continue") {
+					t.Errorf("%q", got)
+				}
+			})
+			t.Run("other expectation", func(t *testing.T) {
+				if got := r.raw("GET / HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 417 ") {
+					t.Errorf("%q", got)
+				}
+			})
+		})
 	}
 }
 
-func TestIdleConnectionIsClosed(t *testing.T) { engines(t, testIdleConnectionIsClosed) }
+func TestSlowHeaderEndsTheConnection(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			r := start(t, e.settings(func(l *gate.Listener) { l.HeaderTimeout = 150 * time.Millisecond }), func(*gate.Exchange) { t.Error("served") })
+			for _, begin := range []string{"", "GET / HTTP/1.1\r\nHost: a\r\nX-", "PRI * HTTP/2.0\r\n"} {
+				if got := r.raw(begin); strings.Contains(got, "200") {
+					t.Errorf("%q", got)
+				}
+			}
+		})
+	}
+}
 
-func testIdleConnectionIsClosed(t *testing.T, e engine) {
-	r := start(t, e.settings(func(l *gate.Listener) { l.IdleTimeout = 100 * time.Millisecond }), func(x *gate.Exchange) { say(x, "") })
-	if got := r.raw("GET / HTTP/1.1\r\nHost: a\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
-		t.Errorf("%q", got)
+func TestIdleConnectionIsClosed(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			r := start(t, e.settings(func(l *gate.Listener) { l.IdleTimeout = 100 * time.Millisecond }), func(x *gate.Exchange) { say(x, "") })
+			if got := r.raw("GET / HTTP/1.1\r\nHost: a\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+				t.Errorf("%q", got)
+			}
+		})
 	}
 }
 
@@ -256,72 +260,74 @@ func TestSlowReaderIsCutOff(t *testing.T) {
 }
 
 func TestRequestAfterUnreadBodyIsUnderstood(t *testing.T) {
-	engines(t, testRequestAfterUnreadBodyIsUnderstood)
-}
-
-func testRequestAfterUnreadBodyIsUnderstood(t *testing.T, e engine) {
-	r := start(t, e.settings(), func(x *gate.Exchange) { say(x, x.Target) })
-	c := r.dial()
-	br := bufio.NewReader(c)
-	for _, target := range []string{"/1", "/2"} {
-		res := ask(t, c, br, "POST", "POST "+target+" HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /")
-		if b, _ := io.ReadAll(res.Body); string(b) != target || res.Close {
-			t.Errorf("%q, close %v", b, res.Close)
-		}
-	}
-	res := ask(t, c, br, "POST", "POST /3 HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n")
-	if b, _ := io.ReadAll(res.Body); string(b) != "/3" || !res.Close {
-		t.Errorf("%q, close %v: a large body nobody wants ends the connection", b, res.Close)
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			r := start(t, e.settings(), func(x *gate.Exchange) { say(x, x.Target) })
+			c := r.dial()
+			br := bufio.NewReader(c)
+			for _, target := range []string{"/1", "/2"} {
+				res := ask(t, c, br, "POST", "POST "+target+" HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /")
+				if b, _ := io.ReadAll(res.Body); string(b) != target || res.Close {
+					t.Errorf("%q, close %v", b, res.Close)
+				}
+			}
+			res := ask(t, c, br, "POST", "POST /3 HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n")
+			if b, _ := io.ReadAll(res.Body); string(b) != "/3" || !res.Close {
+				t.Errorf("%q, close %v: a large body nobody wants ends the connection", b, res.Close)
+			}
+		})
 	}
 }
 
 // What follows a body whose end cannot be found must not be taken for a request.
-func TestNothingIsReadAfterABrokenBody(t *testing.T) { engines(t, testNothingIsReadAfterABrokenBody) }
-
-func testNothingIsReadAfterABrokenBody(t *testing.T, e engine) {
-	var served atomic.Int64
-	r := start(t, e.settings(func(l *gate.Listener) { l.BodyTimeout = 200 * time.Millisecond }), func(x *gate.Exchange) {
-		served.Add(1)
-		_, err := io.Copy(io.Discard, x.Body)
-		_ = x.WriteHead(gate.AsDenial(err).Kind().Status(), 0)
-	})
-	const smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
-	for name, c := range map[string]struct {
-		request string
-		status  int
-	}{
-		"chunk size":       {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + smuggled, 400},
-		"chunk end":        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabcd\r\n" + smuggled, 400},
-		"bare lf in size":  {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\nab\r\n0\r\n\r\n" + smuggled, 400},
-		"bare lf in ext":   {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a\nab\r\n0\r\n\r\n" + smuggled, 400},
-		"bare lf in end":   {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\n" + smuggled, 400},
-		"size signed":      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n+2\r\nab\r\n0\r\n\r\n" + smuggled, 400},
-		"size with spaces": {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2 \r\nab\r\n0\r\n\r\n" + smuggled, 400},
-		"size too large":   {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1000000000000000\r\nab\r\n0\r\n\r\n" + smuggled, 400},
-		"stalled":          {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9999\r\n" + smuggled, 408},
-		"stalled, length":  {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n" + smuggled, 408},
-		"trailer":          {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nbad trailer\r\n\r\n" + smuggled, 400},
-		"trailer too long": {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: " + repeat(8<<10) + "\r\n\r\n" + smuggled, 400},
-	} {
-		t.Run(name, func(t *testing.T) {
-			judge := func(got string, most int64) {
-				t.Helper()
-				if !strings.HasPrefix(got, fmt.Sprintf("HTTP/1.1 %d ", c.status)) || strings.Count(got, "HTTP/1.1 ") != 1 || served.Load() > most {
-					t.Errorf("%d served, %q", served.Load(), got)
-				}
+func TestNothingIsReadAfterABrokenBody(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			var served atomic.Int64
+			r := start(t, e.settings(func(l *gate.Listener) { l.BodyTimeout = 200 * time.Millisecond }), func(x *gate.Exchange) {
+				served.Add(1)
+				_, err := io.Copy(io.Discard, x.Body)
+				_ = x.WriteHead(gate.AsDenial(err).Kind().Status(), 0)
+			})
+			const smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+			for name, c := range map[string]struct {
+				request string
+				status  int
+			}{
+				"chunk size":       {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + smuggled, 400},
+				"chunk end":        {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabcd\r\n" + smuggled, 400},
+				"bare lf in size":  {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\nab\r\n0\r\n\r\n" + smuggled, 400},
+				"bare lf in ext":   {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a\nab\r\n0\r\n\r\n" + smuggled, 400},
+				"bare lf in end":   {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\n" + smuggled, 400},
+				"size signed":      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n+2\r\nab\r\n0\r\n\r\n" + smuggled, 400},
+				"size with spaces": {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2 \r\nab\r\n0\r\n\r\n" + smuggled, 400},
+				"size too large":   {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1000000000000000\r\nab\r\n0\r\n\r\n" + smuggled, 400},
+				"stalled":          {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9999\r\n" + smuggled, 408},
+				"stalled, length":  {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n" + smuggled, 408},
+				"trailer":          {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nbad trailer\r\n\r\n" + smuggled, 400},
+				"trailer too long": {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: " + repeat(8<<10) + "\r\n\r\n" + smuggled, 400},
+			} {
+				t.Run(name, func(t *testing.T) {
+					judge := func(got string, most int64) {
+						t.Helper()
+						if !strings.HasPrefix(got, fmt.Sprintf("HTTP/1.1 %d ", c.status)) || strings.Count(got, "HTTP/1.1 ") != 1 || served.Load() > most {
+							t.Errorf("%d served, %q", served.Load(), got)
+						}
+					}
+					served.Store(0)
+					judge(r.raw(c.request), 1) // it may be refused before it is served
+					served.Store(0)
+					head, rest, _ := strings.Cut(c.request, "\r\n\r\n")
+					conn := r.dial()
+					if _, err := io.WriteString(conn, head+"\r\n\r\n"); err != nil {
+						t.Fatal(err)
+					}
+					eventually(t, "the request is served", func() bool { return served.Load() == 1 })
+					_, _ = io.WriteString(conn, rest)
+					got, _ := io.ReadAll(conn)
+					judge(string(got), 1)
+				})
 			}
-			served.Store(0)
-			judge(r.raw(c.request), 1) // it may be refused before it is served
-			served.Store(0)
-			head, rest, _ := strings.Cut(c.request, "\r\n\r\n")
-			conn := r.dial()
-			if _, err := io.WriteString(conn, head+"\r\n\r\n"); err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, "the request is served", func() bool { return served.Load() == 1 })
-			_, _ = io.WriteString(conn, rest)
-			got, _ := io.ReadAll(conn)
-			judge(string(got), 1)
 		})
 	}
 }
@@ -444,38 +450,40 @@ func TestQuietAnswer(t *testing.T) {
 	}
 }
 
-func TestAbortIsSeen(t *testing.T) { engines(t, testAbortIsSeen) }
-
-func testAbortIsSeen(t *testing.T, e engine) {
-	var length int64
-	for _, d := range doors(t, func(x *gate.Exchange) {
-		_ = x.WriteHead(200, length)
-		_, _ = x.Writer.Write([]byte("part"))
-		_ = x.Writer.Flush()
-		x.Writer.Abort()
-	}) {
-		for _, length = range []int64{-1, 100} {
-			res, err := d.client.Do(d.request(t, "GET", "/", nil))
-			if err != nil {
-				t.Fatal(err)
+func TestAbortIsSeen(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			var length int64
+			for _, d := range doors(t, func(x *gate.Exchange) {
+				_ = x.WriteHead(200, length)
+				_, _ = x.Writer.Write([]byte("part"))
+				_ = x.Writer.Flush()
+				x.Writer.Abort()
+			}) {
+				for _, length = range []int64{-1, 100} {
+					res, err := d.client.Do(d.request(t, "GET", "/", nil))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if b, err := io.ReadAll(res.Body); err == nil {
+						t.Errorf("%s, length %d: %q came without an error", d.name, length, b)
+					}
+					res.Body.Close()
+				}
 			}
-			if b, err := io.ReadAll(res.Body); err == nil {
-				t.Errorf("%s, length %d: %q came without an error", d.name, length, b)
+			length = -1
+			r := start(t, e.settings(), func(x *gate.Exchange) {
+				_ = x.WriteHead(200, -1)
+				_, _ = x.Writer.Write([]byte("part"))
+				_ = x.Writer.Flush()
+				x.Writer.Abort()
+			})
+			c := r.dial()
+			_, _ = io.WriteString(c, "GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+			_, err := io.ReadAll(c)
+			if ne := net.Error(nil); !errors.As(err, &ne) {
+				t.Errorf("HTTP/1.0: %v", err)
 			}
-			res.Body.Close()
-		}
-	}
-	length = -1
-	r := start(t, e.settings(), func(x *gate.Exchange) {
-		_ = x.WriteHead(200, -1)
-		_, _ = x.Writer.Write([]byte("part"))
-		_ = x.Writer.Flush()
-		x.Writer.Abort()
-	})
-	c := r.dial()
-	_, _ = io.WriteString(c, "GET / HTTP/1.0\r\nHost: a\r\n\r\n")
-	_, err := io.ReadAll(c)
-	if ne := net.Error(nil); !errors.As(err, &ne) {
-		t.Errorf("HTTP/1.0: %v", err)
+		})
 	}
 }

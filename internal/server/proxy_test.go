@@ -132,48 +132,50 @@ func FuzzProxyHeader(f *testing.F) {
 	})
 }
 
-func TestProxyProtocol(t *testing.T) { engines(t, testProxyProtocol) }
-
-func testProxyProtocol(t *testing.T, e engine) {
-	a := newAuthority(t)
-	h := func(x *gate.Exchange) { say(x, x.Peer.String()) }
-	loopback := func(l *gate.Listener) {
-		l.ProxyProtocol = prefixes(t, "127.0.0.0/8")
-		l.HeaderTimeout = 300 * time.Millisecond
-	}
-	plain := start(t, e.settings(loopback), h)
-	secure := start(t, e.settings(loopback, a.withTLS(t)), h)
-	const request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-	for header, want := range map[string]string{
-		"PROXY TCP4 192.0.2.1 198.51.100.1 4660 80\r\n": "192.0.2.1:4660",
-		v2(0x21, 0x21, v6Payload):                       "[fdfd:fdfd:fdfd:fdfd:fdfd:fdfd:fdfd:fdfd]:4660",
-		v2(0x21, 0x11, append(v4Payload[:12:12], append([]byte{1, 2, 0}, make([]byte, 512)...)...)): "192.0.2.1:4660",
-		v2(0x20, 0, nil): "127.0.0.1:",
-	} {
-		if got := plain.raw(header + request); !strings.Contains(got, "\r\n\r\n"+want) {
-			t.Errorf("%q: %q", header, got)
-		}
-		c := secure.dial()
-		if _, err := io.WriteString(c, header); err != nil {
-			t.Fatal(err)
-		}
-		tc := a.clientTLS(t, c, func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} })
-		_, _ = io.WriteString(tc, request)
-		if b, err := io.ReadAll(tc); err != nil || !strings.Contains(string(b), "\r\n\r\n"+want) {
-			t.Errorf("%q over TLS: %q, %v", header, b, err)
-		}
-	}
-	for _, bad := range []string{request, "PROXY nonsense\r\n" + request, "PROXY TCP4 192.0.2.1 ", ""} {
-		if got := plain.raw(bad); got != "" {
-			t.Errorf("%q was answered: %q", bad, got)
-		}
-	}
-	other := start(t, e.settings(func(l *gate.Listener) { l.ProxyProtocol = prefixes(t, "192.0.2.0/24") }), h)
-	if got := other.raw(request); !strings.Contains(got, "127.0.0.1:") {
-		t.Errorf("from another address: %q", got)
-	}
-	if got := other.raw("PROXY TCP4 192.0.2.1 198.51.100.1 4660 80\r\n" + request); !strings.HasPrefix(got, "HTTP/1.1 400 ") {
-		t.Errorf("a header from an address that must not send it: %q", got)
+func TestProxyProtocol(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			a := newAuthority(t)
+			h := func(x *gate.Exchange) { say(x, x.Peer.String()) }
+			loopback := func(l *gate.Listener) {
+				l.ProxyProtocol = prefixes(t, "127.0.0.0/8")
+				l.HeaderTimeout = 300 * time.Millisecond
+			}
+			plain := start(t, e.settings(loopback), h)
+			secure := start(t, e.settings(loopback, a.withTLS(t)), h)
+			const request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+			for header, want := range map[string]string{
+				"PROXY TCP4 192.0.2.1 198.51.100.1 4660 80\r\n": "192.0.2.1:4660",
+				v2(0x21, 0x21, v6Payload):                       "[fdfd:fdfd:fdfd:fdfd:fdfd:fdfd:fdfd:fdfd]:4660",
+				v2(0x21, 0x11, append(v4Payload[:12:12], append([]byte{1, 2, 0}, make([]byte, 512)...)...)): "192.0.2.1:4660",
+				v2(0x20, 0, nil): "127.0.0.1:",
+			} {
+				if got := plain.raw(header + request); !strings.Contains(got, "\r\n\r\n"+want) {
+					t.Errorf("%q: %q", header, got)
+				}
+				c := secure.dial()
+				if _, err := io.WriteString(c, header); err != nil {
+					t.Fatal(err)
+				}
+				tc := a.clientTLS(t, c, func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} })
+				_, _ = io.WriteString(tc, request)
+				if b, err := io.ReadAll(tc); err != nil || !strings.Contains(string(b), "\r\n\r\n"+want) {
+					t.Errorf("%q over TLS: %q, %v", header, b, err)
+				}
+			}
+			for _, bad := range []string{request, "PROXY nonsense\r\n" + request, "PROXY TCP4 192.0.2.1 ", ""} {
+				if got := plain.raw(bad); got != "" {
+					t.Errorf("%q was answered: %q", bad, got)
+				}
+			}
+			other := start(t, e.settings(func(l *gate.Listener) { l.ProxyProtocol = prefixes(t, "192.0.2.0/24") }), h)
+			if got := other.raw(request); !strings.Contains(got, "127.0.0.1:") {
+				t.Errorf("from another address: %q", got)
+			}
+			if got := other.raw("PROXY TCP4 192.0.2.1 198.51.100.1 4660 80\r\n" + request); !strings.HasPrefix(got, "HTTP/1.1 400 ") {
+				t.Errorf("a header from an address that must not send it: %q", got)
+			}
+		})
 	}
 }
 
@@ -218,15 +220,17 @@ func TestBelieve(t *testing.T) {
 	}
 }
 
-func TestForwardedHostIsNotTheHost(t *testing.T) { engines(t, testForwardedHostIsNotTheHost) }
-
-func testForwardedHostIsNotTheHost(t *testing.T, e engine) {
-	r := start(t, e.settings(func(l *gate.Listener) { l.TrustedProxies = prefixes(t, "127.0.0.0/8") }), func(x *gate.Exchange) {
-		say(x, x.Host+" "+x.Client.String()+" "+x.Scheme)
-	})
-	got := r.raw("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Host: b\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n")
-	if !strings.HasSuffix(got, "\r\n\r\na 1.1.1.1:0 https") {
-		t.Errorf("%q", got)
+func TestForwardedHostIsNotTheHost(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			r := start(t, e.settings(func(l *gate.Listener) { l.TrustedProxies = prefixes(t, "127.0.0.0/8") }), func(x *gate.Exchange) {
+				say(x, x.Host+" "+x.Client.String()+" "+x.Scheme)
+			})
+			got := r.raw("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Host: b\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n")
+			if !strings.HasSuffix(got, "\r\n\r\na 1.1.1.1:0 https") {
+				t.Errorf("%q", got)
+			}
+		})
 	}
 }
 
@@ -300,53 +304,59 @@ func TestStreamingBothWaysAndFlush(t *testing.T) {
 	}
 }
 
-func TestInformational(t *testing.T) { engines(t, testInformational) }
-
-func testInformational(t *testing.T, e engine) {
-	r := start(t, e.settings(), func(x *gate.Exchange) {
-		_ = x.Writer.Informational(100, nil)
-		_ = x.Writer.Informational(103, gate.Header{{Name: "Link", Value: "</a>"}})
-		x.Reply.Add("X-Final", "1")
-		say(x, "")
-	})
-	got := r.raw("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-	early, final, ok := strings.Cut(got, "\r\n\r\n")
-	if !ok || early != "HTTP/1.1 103 Early Hints\r\nLink: </a>" || !strings.HasPrefix(final, "HTTP/1.1 200 OK\r\n") || strings.Contains(final, "Link") || !strings.Contains(final, "X-Final: 1") {
-		t.Errorf("%q", got)
-	}
-	if got := r.raw("GET / HTTP/1.0\r\nHost: a\r\n\r\n"); strings.Contains(got, "103") {
-		t.Errorf("HTTP/1.0: %q", got)
-	}
-}
-
-func TestWriterRefusesTheWrongOrder(t *testing.T) { engines(t, testWriterRefusesTheWrongOrder) }
-
-func testWriterRefusesTheWrongOrder(t *testing.T, e engine) {
-	errs := make(chan []error, 1)
-	r := start(t, e.settings(), func(x *gate.Exchange) {
-		w := x.Writer
-		_, err1 := w.Write([]byte("x"))
-		_, err2 := w.Upgrade(nil)
-		err3, err4 := w.Flush(), w.Trailer(gate.Header{{Name: "A", Value: "b"}})
-		say(x, "ok")
-		errs <- []error{err1, err2, err3, err4, w.Head(200, nil, 0), w.Informational(103, nil)}
-	})
-	if got := r.raw("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); !strings.HasSuffix(got, "ok") {
-		t.Errorf("%q", got)
-	}
-	for i, err := range <-errs {
-		if err == nil {
-			t.Errorf("call %d was accepted", i)
-		}
+func TestInformational(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			r := start(t, e.settings(), func(x *gate.Exchange) {
+				_ = x.Writer.Informational(100, nil)
+				_ = x.Writer.Informational(103, gate.Header{{Name: "Link", Value: "</a>"}})
+				x.Reply.Add("X-Final", "1")
+				say(x, "")
+			})
+			got := r.raw("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+			early, final, ok := strings.Cut(got, "\r\n\r\n")
+			if !ok || early != "HTTP/1.1 103 Early Hints\r\nLink: </a>" || !strings.HasPrefix(final, "HTTP/1.1 200 OK\r\n") || strings.Contains(final, "Link") || !strings.Contains(final, "X-Final: 1") {
+				t.Errorf("%q", got)
+			}
+			if got := r.raw("GET / HTTP/1.0\r\nHost: a\r\n\r\n"); strings.Contains(got, "103") {
+				t.Errorf("HTTP/1.0: %q", got)
+			}
+		})
 	}
 }
 
-func TestHandlerWithoutAnAnswer(t *testing.T) { engines(t, testHandlerWithoutAnAnswer) }
+func TestWriterRefusesTheWrongOrder(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			errs := make(chan []error, 1)
+			r := start(t, e.settings(), func(x *gate.Exchange) {
+				w := x.Writer
+				_, err1 := w.Write([]byte("x"))
+				_, err2 := w.Upgrade(nil)
+				err3, err4 := w.Flush(), w.Trailer(gate.Header{{Name: "A", Value: "b"}})
+				say(x, "ok")
+				errs <- []error{err1, err2, err3, err4, w.Head(200, nil, 0), w.Informational(103, nil)}
+			})
+			if got := r.raw("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); !strings.HasSuffix(got, "ok") {
+				t.Errorf("%q", got)
+			}
+			for i, err := range <-errs {
+				if err == nil {
+					t.Errorf("call %d was accepted", i)
+				}
+			}
+		})
+	}
+}
 
-func testHandlerWithoutAnAnswer(t *testing.T, e engine) {
-	r := start(t, e.settings(), func(*gate.Exchange) {})
-	if got := r.raw("GET / HTTP/1.1\r\nHost: a\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 500 ") {
-		t.Errorf("%q", got)
+func TestHandlerWithoutAnAnswer(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			r := start(t, e.settings(), func(*gate.Exchange) {})
+			if got := r.raw("GET / HTTP/1.1\r\nHost: a\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 500 ") {
+				t.Errorf("%q", got)
+			}
+		})
 	}
 }
 

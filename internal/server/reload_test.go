@@ -107,36 +107,38 @@ func (r *running) current() *generation {
 	return nil
 }
 
-func TestReloadAppliesToNewConnections(t *testing.T) { engines(t, testReloadAppliesToNewConnections) }
-
-func testReloadAppliesToNewConnections(t *testing.T, e engine) {
-	r := start(t, e.settings(), func(x *gate.Exchange) { say(x, x.Listener) })
-	old := client(t, "h1", nil)
-	get := func(c *http.Client) (string, bool) {
-		res, err := c.Get("http://" + r.addr)
-		b := text(t, res, err)
-		return b, res.Close
-	}
-	get(old)
-	g := r.current()
-	changed := g.cfg
-	changed.MaxBodyBytes = 5
-	changed.Origin.Line = 7
-	r.reload(changed)
-	if r.current() == g {
-		t.Fatal("changed settings are not used")
-	}
-	if _, closed := get(old); !closed {
-		t.Error("the old connection was not asked to end")
-	}
-	if _, closed := get(old); closed {
-		t.Error("the new connection was asked to end")
-	}
-	g = r.current()
-	changed.Origin.Line = 8
-	r.reload(changed)
-	if r.current() != g {
-		t.Error("a move within the file changed the settings")
+func TestReloadAppliesToNewConnections(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			r := start(t, e.settings(), func(x *gate.Exchange) { say(x, x.Listener) })
+			old := client(t, "h1", nil)
+			get := func(c *http.Client) (string, bool) {
+				res, err := c.Get("http://" + r.addr)
+				b := text(t, res, err)
+				return b, res.Close
+			}
+			get(old)
+			g := r.current()
+			changed := g.cfg
+			changed.MaxBodyBytes = 5
+			changed.Origin.Line = 7
+			r.reload(changed)
+			if r.current() == g {
+				t.Fatal("changed settings are not used")
+			}
+			if _, closed := get(old); !closed {
+				t.Error("the old connection was not asked to end")
+			}
+			if _, closed := get(old); closed {
+				t.Error("the new connection was asked to end")
+			}
+			g = r.current()
+			changed.Origin.Line = 8
+			r.reload(changed)
+			if r.current() != g {
+				t.Error("a move within the file changed the settings")
+			}
+		})
 	}
 }
 
@@ -172,38 +174,40 @@ func TestDiscardAndFailedPrepareLeaveNoTrace(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-func TestRemovedListenerDrains(t *testing.T) { engines(t, testRemovedListenerDrains) }
-
-func testRemovedListenerDrains(t *testing.T, e engine) {
-	entered, leave := make(chan struct{}), make(chan struct{})
-	r := start(t, e.settings(), func(x *gate.Exchange) {
-		close(entered)
-		<-leave
-		say(x, "done")
-	})
-	answer := make(chan string)
-	go func() {
-		c, _ := net.Dial("tcp", r.addr)
-		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-		b, _ := io.ReadAll(c)
-		c.Close()
-		answer <- string(b)
-	}()
-	<-entered
-	r.reload()
-	eventually(t, "the socket is closed", func() bool {
-		c, err := net.Dial("tcp", r.addr)
-		if err == nil {
-			c.Close()
-		}
-		return err != nil
-	})
-	close(leave)
-	if got := <-answer; !strings.HasSuffix(got, "done") || !strings.Contains(got, "Connection: close") {
-		t.Errorf("%q", got)
-	}
-	if len(r.Addrs()) != 0 {
-		t.Error(r.Addrs())
+func TestRemovedListenerDrains(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			entered, leave := make(chan struct{}), make(chan struct{})
+			r := start(t, e.settings(), func(x *gate.Exchange) {
+				close(entered)
+				<-leave
+				say(x, "done")
+			})
+			answer := make(chan string)
+			go func() {
+				c, _ := net.Dial("tcp", r.addr)
+				_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+				b, _ := io.ReadAll(c)
+				c.Close()
+				answer <- string(b)
+			}()
+			<-entered
+			r.reload()
+			eventually(t, "the socket is closed", func() bool {
+				c, err := net.Dial("tcp", r.addr)
+				if err == nil {
+					c.Close()
+				}
+				return err != nil
+			})
+			close(leave)
+			if got := <-answer; !strings.HasSuffix(got, "done") || !strings.Contains(got, "Connection: close") {
+				t.Errorf("%q", got)
+			}
+			if len(r.Addrs()) != 0 {
+				t.Error(r.Addrs())
+			}
+		})
 	}
 }
 
@@ -274,58 +278,58 @@ func TestShutdownWaitsThenCutsOff(t *testing.T) {
 }
 
 func TestShutdownEndsUpgradedConnections(t *testing.T) {
-	engines(t, testShutdownEndsUpgradedConnections)
-}
-
-func testShutdownEndsUpgradedConnections(t *testing.T, e engine) {
-	r := start(t, e.settings(), func(x *gate.Exchange) {
-		x.Reply.Add("Upgrade", x.Upgrade)
-		s, err := x.WriteUpgrade()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		_, _ = io.Copy(s, s)
-		_ = s.Close()
-	})
-	c := r.dial()
-	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	head := make([]byte, 30)
-	if _, err := io.ReadFull(c, head); err != nil || !strings.HasPrefix(string(head), "HTTP/1.1 101 ") {
-		t.Fatalf("%q, %v", head, err)
-	}
-	began := time.Now()
-	if err := r.stop(700 * time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("%v", err)
-	}
-	if d := time.Since(began); d < 600*time.Millisecond || d > 5*time.Second {
-		t.Errorf("it took %v", d)
-	}
-	if _, err := io.ReadAll(c); err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Error("the connection is still open")
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			r := start(t, e.settings(), func(x *gate.Exchange) {
+				x.Reply.Add("Upgrade", x.Upgrade)
+				s, err := x.WriteUpgrade()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = io.Copy(s, s)
+				_ = s.Close()
+			})
+			c := r.dial()
+			if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			head := make([]byte, 30)
+			if _, err := io.ReadFull(c, head); err != nil || !strings.HasPrefix(string(head), "HTTP/1.1 101 ") {
+				t.Fatalf("%q, %v", head, err)
+			}
+			began := time.Now()
+			if err := r.stop(700 * time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%v", err)
+			}
+			if d := time.Since(began); d < 600*time.Millisecond || d > 5*time.Second {
+				t.Errorf("it took %v", d)
+			}
+			if _, err := io.ReadAll(c); err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("the connection is still open")
+			}
+		})
 	}
 }
 
 // Connections that were never used, or not completed, do not hold up the end.
 func TestShutdownIsNotHeldUpByIdleConnections(t *testing.T) {
-	engines(t, testShutdownIsNotHeldUpByIdleConnections)
-}
-
-func testShutdownIsNotHeldUpByIdleConnections(t *testing.T, e engine) {
-	a := newAuthority(t)
-	plain := start(t, e.settings(), echo)
-	secure := start(t, e.settings(a.withTLS(t)), echo)
-	plain.dial()
-	secure.dial()
-	a.clientTLS(t, secure.dial()) // a whole handshake, and no request
-	eventually(t, "they are known", func() bool { return plain.Status()[0].Connections+secure.Status()[0].Connections == 3 })
-	for _, r := range []*running{plain, secure} {
-		began := time.Now()
-		if err := r.stop(10 * time.Second); err != nil || time.Since(began) > 3*time.Second {
-			t.Errorf("%v after %v", err, time.Since(began))
-		}
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			a := newAuthority(t)
+			plain := start(t, e.settings(), echo)
+			secure := start(t, e.settings(a.withTLS(t)), echo)
+			plain.dial()
+			secure.dial()
+			a.clientTLS(t, secure.dial()) // a whole handshake, and no request
+			eventually(t, "they are known", func() bool { return plain.Status()[0].Connections+secure.Status()[0].Connections == 3 })
+			for _, r := range []*running{plain, secure} {
+				began := time.Now()
+				if err := r.stop(10 * time.Second); err != nil || time.Since(began) > 3*time.Second {
+					t.Errorf("%v after %v", err, time.Since(began))
+				}
+			}
+		})
 	}
 }
 
@@ -370,60 +374,62 @@ func TestCertificatesAreTakenOverWithoutAReload(t *testing.T) {
 	}
 }
 
-func TestTLSSettings(t *testing.T) { engines(t, testTLSSettings) }
+func TestTLSSettings(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			a := newAuthority(t)
+			ca := t.TempDir() + "/ca.pem"
+			writePEM(t, ca, a.cert.Raw)
+			var seen gate.Exchange
+			r := start(t, e.settings(a.withTLS(t), func(l *gate.Listener) {
+				l.TLS.MinVersion, l.TLS.ClientCAFile = "1.3", ca
+			}), func(x *gate.Exchange) { seen = kept(x); say(x, "ok") })
 
-func testTLSSettings(t *testing.T, e engine) {
-	a := newAuthority(t)
-	ca := t.TempDir() + "/ca.pem"
-	writePEM(t, ca, a.cert.Raw)
-	var seen gate.Exchange
-	r := start(t, e.settings(a.withTLS(t), func(l *gate.Listener) {
-		l.TLS.MinVersion, l.TLS.ClientCAFile = "1.3", ca
-	}), func(x *gate.Exchange) { seen = kept(x); say(x, "ok") })
-
-	if got := r.raw("GET / HTTP/1.1\r\nHost: a\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 400 ") {
-		t.Errorf("HTTP to HTTPS: %q", got)
-	}
-	cert, key := a.issue(t, 77, "client")
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	with := func(change ...func(*tls.Config)) (int, error) {
-		c := client(t, "h2", a.pool(), func(tr *http.Transport) {
-			for _, f := range change {
-				f(tr.TLSClientConfig)
+			if got := r.raw("GET / HTTP/1.1\r\nHost: a\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 400 ") {
+				t.Errorf("HTTP to HTTPS: %q", got)
+			}
+			cert, key := a.issue(t, 77, "client")
+			pair, err := tls.X509KeyPair(cert, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			with := func(change ...func(*tls.Config)) (int, error) {
+				c := client(t, "h2", a.pool(), func(tr *http.Transport) {
+					for _, f := range change {
+						f(tr.TLSClientConfig)
+					}
+				})
+				req, _ := http.NewRequestWithContext(t.Context(), "GET", "https://"+r.addr, nil)
+				req.Host = "api.example.com"
+				res, err := c.Do(req)
+				if err != nil {
+					return 0, err
+				}
+				text(t, res, nil)
+				return res.StatusCode, nil
+			}
+			show := func(c *tls.Config) { c.Certificates = []tls.Certificate{pair} }
+			if code, err := with(show); code != 200 || seen.ClientCertificate == nil || seen.ClientCertificate.SerialNumber.Int64() != 77 {
+				t.Errorf("%d, %v", code, err)
+			}
+			if code, err := with(); err == nil {
+				t.Errorf("no certificate: %d", code)
+			}
+			if code, err := with(show, func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }); err == nil {
+				t.Errorf("TLS 1.2: %d", code)
+			}
+			other, otherKey := newAuthority(t).issue(t, 1, "client")
+			if pair, err = tls.X509KeyPair(other, otherKey); err != nil {
+				t.Fatal(err)
+			}
+			if code, err := with(show); err == nil {
+				t.Errorf("certificate of another authority: %d", code)
+			}
+			pair, _ = tls.X509KeyPair(cert, key)
+			if code, err := with(show, func(c *tls.Config) { c.ServerName = "x.wild.example.com" }); code != 421 || err != nil {
+				t.Errorf("another host than the TLS name: %d, %v", code, err)
 			}
 		})
-		req, _ := http.NewRequestWithContext(t.Context(), "GET", "https://"+r.addr, nil)
-		req.Host = "api.example.com"
-		res, err := c.Do(req)
-		if err != nil {
-			return 0, err
-		}
-		text(t, res, nil)
-		return res.StatusCode, nil
-	}
-	show := func(c *tls.Config) { c.Certificates = []tls.Certificate{pair} }
-	if code, err := with(show); code != 200 || seen.ClientCertificate == nil || seen.ClientCertificate.SerialNumber.Int64() != 77 {
-		t.Errorf("%d, %v", code, err)
-	}
-	if code, err := with(); err == nil {
-		t.Errorf("no certificate: %d", code)
-	}
-	if code, err := with(show, func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }); err == nil {
-		t.Errorf("TLS 1.2: %d", code)
-	}
-	other, otherKey := newAuthority(t).issue(t, 1, "client")
-	if pair, err = tls.X509KeyPair(other, otherKey); err != nil {
-		t.Fatal(err)
-	}
-	if code, err := with(show); err == nil {
-		t.Errorf("certificate of another authority: %d", code)
-	}
-	pair, _ = tls.X509KeyPair(cert, key)
-	if code, err := with(show, func(c *tls.Config) { c.ServerName = "x.wild.example.com" }); code != 421 || err != nil {
-		t.Errorf("another host than the TLS name: %d, %v", code, err)
 	}
 }
 

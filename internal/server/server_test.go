@@ -58,22 +58,24 @@ func TestRequestIsHandedOver(t *testing.T) {
 	}
 }
 
-func TestSpellingOfResponseFieldsIsKept(t *testing.T) { engines(t, testSpellingOfResponseFieldsIsKept) }
-
-func testSpellingOfResponseFieldsIsKept(t *testing.T, e engine) {
-	r := start(t, e.settings(), func(x *gate.Exchange) {
-		x.Reply = append(x.Reply, gate.Field{Name: "x-lOWER", Value: "1"}, gate.Field{Name: "date", Value: "yesterday"}, gate.Field{Name: "content-type", Value: "a/b"})
-		say(x, "x")
-	})
-	got := r.raw("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-	lines := []string{"\r\nx-lOWER: 1\r\n", "\r\ndate: yesterday\r\n", "\r\ncontent-type: a/b\r\n"}
-	if e == gate.EngineNetHTTP { // it looks at these itself
-		lines = []string{lines[0], "\r\nDate: yesterday\r\n", "\r\nContent-Type: a/b\r\n"}
-	}
-	for _, want := range lines {
-		if strings.Count(got, want) != 1 {
-			t.Errorf("%q is not once in %q", want, got)
-		}
+func TestSpellingOfResponseFieldsIsKept(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			r := start(t, e.settings(), func(x *gate.Exchange) {
+				x.Reply = append(x.Reply, gate.Field{Name: "x-lOWER", Value: "1"}, gate.Field{Name: "date", Value: "yesterday"}, gate.Field{Name: "content-type", Value: "a/b"})
+				say(x, "x")
+			})
+			got := r.raw("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+			lines := []string{"\r\nx-lOWER: 1\r\n", "\r\ndate: yesterday\r\n", "\r\ncontent-type: a/b\r\n"}
+			if e == gate.EngineNetHTTP { // it looks at these itself
+				lines = []string{lines[0], "\r\nDate: yesterday\r\n", "\r\nContent-Type: a/b\r\n"}
+			}
+			for _, want := range lines {
+				if strings.Count(got, want) != 1 {
+					t.Errorf("%q is not once in %q", want, got)
+				}
+			}
+		})
 	}
 }
 
@@ -154,48 +156,50 @@ func TestTrailersBothWays(t *testing.T) {
 	}
 }
 
-func TestUpgradeEcho(t *testing.T) { engines(t, testUpgradeEcho) }
-
-func testUpgradeEcho(t *testing.T, e engine) {
-	for _, secure := range []bool{false, true} {
-		l := e.settings()
-		a := newAuthority(t)
-		if secure {
-			a.withTLS(t)(&l)
-		}
-		r := start(t, l, func(x *gate.Exchange) {
-			if x.Upgrade != "WebSocket" {
-				t.Errorf("upgrade %q", x.Upgrade)
+func TestUpgradeEcho(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			for _, secure := range []bool{false, true} {
+				l := e.settings()
+				a := newAuthority(t)
+				if secure {
+					a.withTLS(t)(&l)
+				}
+				r := start(t, l, func(x *gate.Exchange) {
+					if x.Upgrade != "WebSocket" {
+						t.Errorf("upgrade %q", x.Upgrade)
+					}
+					x.Reply.Add("Upgrade", x.Upgrade)
+					x.Reply.Add("X-Extra", "1")
+					x.Reply.Add("Bad", "a\r\nInjected: 1")
+					s, err := x.WriteUpgrade()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					_, _ = io.Copy(s, s)
+					_ = s.Close()
+				})
+				c := r.dial()
+				if secure {
+					c = a.clientTLS(t, c)
+				}
+				// The first data come with the request: they are buffered when the connection is taken over.
+				br := bufio.NewReader(c)
+				res := ask(t, c, br, "GET", "GET / HTTP/1.1\r\nHost: api.example.com\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\nearly ")
+				if res.StatusCode != 101 || res.Header.Get("Upgrade") != "WebSocket" || res.Header.Get("Connection") != "Upgrade" || res.Header.Get("X-Extra") != "1" || res.Header.Get("Injected") != "" {
+					t.Fatalf("%d %v", res.StatusCode, res.Header)
+				}
+				if _, err := io.WriteString(c, "late"); err != nil {
+					t.Fatal(err)
+				}
+				buf := make([]byte, 10)
+				if _, err := io.ReadFull(br, buf); err != nil || string(buf) != "early late" {
+					t.Errorf("%q, %v", buf, err)
+				}
+				c.Close()
 			}
-			x.Reply.Add("Upgrade", x.Upgrade)
-			x.Reply.Add("X-Extra", "1")
-			x.Reply.Add("Bad", "a\r\nInjected: 1")
-			s, err := x.WriteUpgrade()
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			_, _ = io.Copy(s, s)
-			_ = s.Close()
 		})
-		c := r.dial()
-		if secure {
-			c = a.clientTLS(t, c)
-		}
-		// The first data come with the request: they are buffered when the connection is taken over.
-		br := bufio.NewReader(c)
-		res := ask(t, c, br, "GET", "GET / HTTP/1.1\r\nHost: api.example.com\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\nearly ")
-		if res.StatusCode != 101 || res.Header.Get("Upgrade") != "WebSocket" || res.Header.Get("Connection") != "Upgrade" || res.Header.Get("X-Extra") != "1" || res.Header.Get("Injected") != "" {
-			t.Fatalf("%d %v", res.StatusCode, res.Header)
-		}
-		if _, err := io.WriteString(c, "late"); err != nil {
-			t.Fatal(err)
-		}
-		buf := make([]byte, 10)
-		if _, err := io.ReadFull(br, buf); err != nil || string(buf) != "early late" {
-			t.Errorf("%q, %v", buf, err)
-		}
-		c.Close()
 	}
 }
 
@@ -225,29 +229,31 @@ func TestUpgradeOf(t *testing.T) {
 }
 
 // Exchanges are reused: nothing of one request may be seen by the next, even if a handler mixed up its headers.
-func TestReusedExchangesAreEmpty(t *testing.T) { engines(t, testReusedExchangesAreEmpty) }
-
-func testReusedExchangesAreEmpty(t *testing.T, e engine) {
-	r := start(t, e.settings(), func(x *gate.Exchange) {
-		if len(x.Out)+len(x.Reply) > 0 || x.Identity != nil || x.Denial != nil || x.API != "" || x.RoutingPath != "" || x.Upgrade != "" || x.Trailer != nil || x.Status != 0 {
-			t.Errorf("left over: %+v", x)
-		}
-		for _, f := range x.In[:cap(x.In)][len(x.In):] {
-			if f != (gate.Field{}) {
-				t.Errorf("left over in memory: %+v", f)
+func TestReusedExchangesAreEmpty(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			r := start(t, e.settings(), func(x *gate.Exchange) {
+				if len(x.Out)+len(x.Reply) > 0 || x.Identity != nil || x.Denial != nil || x.API != "" || x.RoutingPath != "" || x.Upgrade != "" || x.Trailer != nil || x.Status != 0 {
+					t.Errorf("left over: %+v", x)
+				}
+				for _, f := range x.In[:cap(x.In)][len(x.In):] {
+					if f != (gate.Field{}) {
+						t.Errorf("left over in memory: %+v", f)
+					}
+				}
+				x.Out, x.Reply = x.In, append(x.Reply, gate.Field{Name: "X-Reply", Value: x.Target})
+				x.Out.Add("X-Out", x.Target)
+				x.Identity, x.Denial, x.API, x.RoutingPath = new(gate.Identity), new(gate.Denial), "a", "/b"
+				say(x, x.In.Get("X-Mine")+x.Out.Get("X-Out"))
+			})
+			c := r.dial()
+			br := bufio.NewReader(c)
+			for _, target := range []string{"/1", "/2", "/3"} {
+				res := ask(t, c, br, "GET", "GET "+target+" HTTP/1.1\r\nHost: a\r\nX-Mine: "+target+"\r\n\r\n")
+				if b, _ := io.ReadAll(res.Body); string(b) != target+target || res.Header.Get("X-Reply") != target {
+					t.Errorf("%s: %q %v", target, b, res.Header)
+				}
 			}
-		}
-		x.Out, x.Reply = x.In, append(x.Reply, gate.Field{Name: "X-Reply", Value: x.Target})
-		x.Out.Add("X-Out", x.Target)
-		x.Identity, x.Denial, x.API, x.RoutingPath = new(gate.Identity), new(gate.Denial), "a", "/b"
-		say(x, x.In.Get("X-Mine")+x.Out.Get("X-Out"))
-	})
-	c := r.dial()
-	br := bufio.NewReader(c)
-	for _, target := range []string{"/1", "/2", "/3"} {
-		res := ask(t, c, br, "GET", "GET "+target+" HTTP/1.1\r\nHost: a\r\nX-Mine: "+target+"\r\n\r\n")
-		if b, _ := io.ReadAll(res.Body); string(b) != target+target || res.Header.Get("X-Reply") != target {
-			t.Errorf("%s: %q %v", target, b, res.Header)
-		}
+		})
 	}
 }
