@@ -69,7 +69,7 @@ func newAttempt(u *Upstream, s *server, x *gate.Exchange) *attempt {
 	a := &attempt{u: u, s: s, x: x, transport: s.transport}
 	a.ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(x.Context))
 	a.unwatch = context.AfterFunc(x.Context, a.exchangeEnded)
-	if client, ok := x.Writer.(direct); ok && x.Context.Done() == nil {
+	if client, ok := x.Writer.(direct); ok {
 		a.sent.Store(x.Length == 0)
 		a.watching.Go(func() { a.watch(client) })
 	}

@@ -45,7 +45,6 @@ type call struct {
 	x       *gate.Exchange
 	link    *link       // nil until there is one
 	client  direct      // nil if the writer is not one
-	asks    bool        // the client must be asked whether it is gone
 	unwatch func() bool // stops looking after the exchange's context; nil if it cannot end
 	broken  atomic.Bool // reading the client's body was broken off by the call itself
 	now     time.Time   // recently
@@ -102,7 +101,6 @@ func (u *Upstream) newCall(s *server, x *gate.Exchange) *call {
 	c.u, c.s, c.x, c.now = u, s, x, time.Now()
 	c.started = c.now
 	c.client, _ = x.Writer.(direct)
-	c.asks = c.client != nil && x.Context.Done() == nil
 	if x.Upgrade != "" && x.Length == 0 && tunnelable(x.Upgrade) {
 		c.upgrade = x.Upgrade
 	}
@@ -204,7 +202,7 @@ func (c *call) recycle() {
 		m.calls.streams.Put(c.large)
 		c.large = nil
 	}
-	c.u, c.s, c.x, c.link, c.client, c.asks, c.unwatch, c.upgrade = nil, nil, nil, nil, nil, false, nil, ""
+	c.u, c.s, c.x, c.link, c.client, c.unwatch, c.upgrade = nil, nil, nil, nil, nil, nil, ""
 	c.fields, c.target, c.out, c.buf = c.fields[:0], c.target[:0], c.out[:0], nil
 	if c.hasBody || c.trailer != nil {
 		c.body.src, c.body.sender = nil, nil
@@ -312,7 +310,7 @@ func (c *call) read(p []byte, limit time.Duration, forHead bool) (int, error) {
 		default:
 			return 0, errStalled
 		}
-		if c.asks {
+		if c.client != nil {
 			wait = min(wait, gonePoll)
 		}
 		if err := c.link.limitRead(c.now, wait); err != nil {
@@ -328,7 +326,7 @@ func (c *call) read(p []byte, limit time.Duration, forHead bool) (int, error) {
 			return 0, errStopped
 		case !timedOut(err):
 			return 0, err
-		case c.asks && (!c.sending || c.sent.Load()) && c.client.Gone():
+		case c.client != nil && (!c.sending || c.sent.Load()) && c.client.Gone():
 			return 0, errGone
 		}
 		c.now = time.Now()

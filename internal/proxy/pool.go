@@ -84,7 +84,7 @@ func (p *pool) await(ctx context.Context, turn chan *link, limit time.Duration, 
 	patience := time.NewTimer(limit)
 	defer patience.Stop()
 	var tick <-chan time.Time
-	if client != nil && ctx.Done() == nil {
+	if client != nil {
 		ticker := time.NewTicker(gonePoll)
 		defer ticker.Stop()
 		tick = ticker.C

@@ -384,10 +384,13 @@ func testClientLeaves(t *testing.T, e engine) {
 		name    string
 		request string
 		early   bool // the head is sent first
+		limited bool // the exchange has a time limit, so its context is not the server's
 	}{
-		{"before the head", "GET / HTTP/1.1\r\nHost: h\r\n\r\n", false},
-		{"within the response", "GET / HTTP/1.1\r\nHost: h\r\n\r\n", true},
-		{"within the request", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhello", false},
+		{"before the head", "GET / HTTP/1.1\r\nHost: h\r\n\r\n", false, false},
+		{"before the head, with a time limit", "GET / HTTP/1.1\r\nHost: h\r\n\r\n", false, true},
+		{"within the response", "GET / HTTP/1.1\r\nHost: h\r\n\r\n", true, false},
+		{"within the response, with a time limit", "GET / HTTP/1.1\r\nHost: h\r\n\r\n", true, true},
+		{"within the request", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhello", false, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -400,7 +403,13 @@ func testClientLeaves(t *testing.T, e engine) {
 				close(arrived)
 				_, _ = io.Copy(io.Discard, r.Body)
 				<-r.Context().Done()
-			})), nil)
+			})), func(x *gate.Exchange) {
+				if test.limited {
+					ctx, cancel := context.WithTimeout(x.Context, time.Hour)
+					t.Cleanup(cancel)
+					x.Context = ctx
+				}
+			})
 			c := d.raw()
 			_, _ = io.WriteString(c, test.request)
 			<-arrived
