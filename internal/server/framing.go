@@ -115,10 +115,26 @@ func (f *framing) take(line []byte) bool {
 	case trailerLine:
 		if len(text) == 0 {
 			f.state = requestLine
+			return true
 		}
-		return !folded(text)
+		return isField(text)
 	}
 	return false
+}
+
+// isField reports whether a line is a field with a name that is a token and a value without control characters (RFC 9112 section 5). net/http judges those of headers, but
+// finds bad ones of trailers only when the request has been forwarded.
+func isField(text []byte) bool {
+	name, value, ok := bytes.Cut(text, []byte(":"))
+	if !ok || !isToken(string(name)) {
+		return false
+	}
+	for _, c := range value {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 func (f *framing) takeRequestLine(text []byte) bool {
