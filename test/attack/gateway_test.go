@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -91,6 +92,9 @@ func (g *gateway) stop(t *testing.T) {
 func (g *gateway) peakMemory(t *testing.T) int64 {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.cmd.Process.Pid))
+	if err != nil && runtime.GOOS == "linux" {
+		t.Fatalf("the gateway's memory cannot be read: %v", err) // it may have ended
+	}
 	if err != nil {
 		t.Skipf("no /proc: %v", err)
 	}
