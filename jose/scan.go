@@ -278,7 +278,10 @@ func (s *scanner) checkLength(n int) error {
 
 // escape reads what follows a backslash.
 func (s *scanner) escape() (rune, error) {
-	c := s.peek()
+	if s.pos == len(s.src) {
+		return 0, s.syntax("unterminated string")
+	}
+	c := s.src[s.pos]
 	s.pos++
 	switch c {
 	case '"', '\\', '/':

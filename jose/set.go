@@ -108,9 +108,11 @@ func splitSet(data []byte, limits Limits) ([]string, error) {
 				return fmt.Errorf("%w: more than %d keys", ErrTooLarge, limits.Keys)
 			}
 			start := s.pos
-			err := s.skip()
+			if err := s.skip(); err != nil {
+				return err
+			}
 			texts = append(texts, s.src[start:s.pos])
-			return err
+			return nil
 		})
 	})
 	if err == nil {

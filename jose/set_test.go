@@ -276,3 +276,16 @@ func TestSetRoundTrip(t *testing.T) {
 		}
 	}
 }
+
+// A document that was cut off, anywhere, is refused: in an escape, the scanner once read beyond its end.
+func TestParseSetCutOff(t *testing.T) {
+	document := `{"a":[-1.5e+3,true,null,"\u00e9\ud83d\ude00\n"],"keys":[{"kty":"oct","k":"AA\u0041A","x":{"y":["\"\\"]}},"\/"]} `
+	if _, _, err := ParseSet([]byte(document), SetOptions{}); err != nil {
+		t.Fatalf("the whole document: %v", err)
+	}
+	for end := range len(document) - 1 {
+		if _, _, err := ParseSet([]byte(document[:end]), SetOptions{}); !errors.Is(err, ErrSetInvalid) {
+			t.Errorf("%q: %v, want %v", document[:end], err, ErrSetInvalid)
+		}
+	}
+}
