@@ -452,6 +452,39 @@ func TestStopLosesNoRequest(t *testing.T) {
 	}
 }
 
+// TestCutOffIsNotTheClients: what the gateway cuts off when it stops is not blamed on the client, whatever serves it and whether or not its API has a time limit.
+func TestCutOffIsNotTheClients(t *testing.T) {
+	for _, engine := range []string{"jotgate", "net/http"} {
+		for _, limit := range []string{"", "timeout: 10m, "} {
+			t.Run(strings.Trim(engine+" "+limit, " ,"), func(t *testing.T) {
+				entered := make(chan struct{})
+				h := newHarness(t, func(_ http.ResponseWriter, r *http.Request) {
+					close(entered)
+					<-r.Context().Done()
+				})
+				h.write("jotgate.yaml", strings.NewReplacer(
+					`"127.0.0.1:0"}]`, fmt.Sprintf(`"127.0.0.1:0", engine: %s}]`, engine),
+					"upstream: up\n", "upstream: up\n    "+strings.Trim(limit, ", ")+"\n",
+					"upstreams:", "shutdown: {timeout: 100ms}\nupstreams:",
+				).Replace(document))
+				h.start()
+				sent := make(chan error)
+				good := token(t, secret, nil)
+				go func() {
+					_, _, err := h.try("/tickets", good)
+					sent <- err
+				}()
+				<-entered
+				h.Stop(context.Background())
+				<-sent // cut off: an error, or the answer that there was still time for
+				if line := h.access.String(); !strings.Contains(line, `"reason":"not_ready"`) || strings.Count(line, "\n") != 1 {
+					t.Errorf("logged %s", line)
+				}
+			})
+		}
+	}
+}
+
 func TestNotReadyBeforeTheFirstKeys(t *testing.T) {
 	release := make(chan struct{})
 	key, err := jose.GenerateKey(jose.ES256)

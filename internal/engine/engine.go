@@ -101,10 +101,17 @@ func (e *Engine) Serve(x *gate.Exchange) {
 		metrics = route.metrics
 	}
 	metrics.Begin()
+	returned := false
 	defer func() {
-		d := time.Since(x.Start)
-		metrics.Record(x, d)
-		e.options.Access.Record(x, d)
+		switch {
+		case returned:
+		case !x.HeadSent: // of a panic the server makes a refusal, which is counted as such
+			metrics.Abandon()
+			return
+		default: // it breaks the response off
+			x.Denial = gate.Deny(gate.ReasonInternal, nil)
+		}
+		e.record(x, metrics)
 	}()
 	if err == nil {
 		err = e.forward(x, route)
@@ -112,19 +119,30 @@ func (e *Engine) Serve(x *gate.Exchange) {
 	if err != nil {
 		e.refuse(x, route, err)
 	}
+	returned = true
 }
 
-// Refused answers, counts and logs an exchange that a server refuses before it can be served.
-func (e *Engine) Refused(x *gate.Exchange) {
-	e.unmatched.Begin()
-	answer(x, nil, x.Denial)
+// record counts and logs the finished exchange x.
+func (e *Engine) record(x *gate.Exchange, metrics *observe.APIMetrics) {
 	d := time.Since(x.Start)
-	e.unmatched.Record(x, d)
+	metrics.Record(x, d)
 	e.options.Access.Record(x, d)
+}
+
+// Refused answers, counts and logs an exchange that a server refuses: before it could be served, or because serving it has failed.
+func (e *Engine) Refused(x *gate.Exchange) {
+	metrics := e.unmatched
+	if x.API != "" {
+		metrics = e.options.Metrics.API(x.API)
+	}
+	metrics.Begin()
+	answer(x, nil, x.Denial)
+	e.record(x, metrics)
 }
 
 // forward runs the steps of route and sends x to its upstream.
 func (e *Engine) forward(x *gate.Exchange, route *route) error {
+	served := x.Context // as the server has made it: those of its contexts that are never done do not tell limitTime's why they have ended
 	if route.timeout > 0 {
 		stop := limitTime(x, route.timeout)
 		defer stop()
@@ -138,10 +156,10 @@ func (e *Engine) forward(x *gate.Exchange, route *route) error {
 	}
 	// To those that were interrupted it looked as if the client was gone.
 	var stopped *gate.Denial
-	switch cause := context.Cause(x.Context); {
-	case errors.Is(cause, errTimeLimit):
+	switch {
+	case errors.Is(context.Cause(x.Context), errTimeLimit):
 		return gate.Deny(gate.ReasonDeadline, err)
-	case errors.As(cause, &stopped): // the server has cut the exchange off
+	case errors.As(context.Cause(served), &stopped): // the server has cut the exchange off
 		return gate.Deny(stopped.Reason, err)
 	}
 	return err

@@ -145,8 +145,11 @@ func (m *Metrics) API(name string) *APIMetrics {
 	return a
 }
 
-// Begin counts a request under way; Record ends it.
+// Begin counts a request under way; Record ends it, or Abandon.
 func (a *APIMetrics) Begin() { a.parent.inFlight.Inc() }
+
+// Abandon takes Begin back, for a request that is counted elsewhere.
+func (a *APIMetrics) Abandon() { a.parent.inFlight.Dec() }
 
 // Record counts the finished exchange x, which took d.
 func (a *APIMetrics) Record(x *gate.Exchange, d time.Duration) {
