@@ -16,6 +16,16 @@ type Identity struct {
 	KeyID, Algorithm string
 	// Expires is the end of the token without clock skew; zero if it has none.
 	Expires time.Time
-	// Claims is the whole payload.
+	// Claims is the whole payload; nil for an API key.
 	Claims *claims.Set
+
+	// User is who is calling: the first of the provider's identity claims that the token has, together with the issuer unless the provider joins issuers. It is "" if the token has none of the claims.
+	User string
+	// Groups, Email, TokenName, ClientID and Application are what the provider's identity settings find in the token; empty where there is nothing.
+	Groups                                  []string
+	Email, TokenName, ClientID, Application string
+	// Credential is the name of the API key or individual key that was used, "" for others.
+	Credential string
+	// Session is what the identity may do at this API; nil if a valid token is all that the API asks for.
+	Session *Session
 }

@@ -132,3 +132,27 @@ type ClientTLS struct {
 	// InsecureSkipVerify does not check the server's certificate: whoever is in between can read and forge. For tests only; warned about at every start.
 	InsecureSkipVerify bool `yaml:"insecureSkipVerify"`
 }
+
+// IdentityClaims say which claims of a provider's tokens tell who is calling. All are dot paths.
+type IdentityClaims struct {
+	// Subject are the claims that name the user; the first that is a string and not empty counts.
+	Subject []string `yaml:"subject"`
+	// JoinIssuers takes the user of this provider for the same as the user of that name of every other provider that joins issuers.
+	JoinIssuers bool `yaml:"joinIssuers"`
+	// Groups is the claim with the user's groups: an array of strings, or one string.
+	Groups string `yaml:"groups"`
+	// Email and TokenName are claims that label usage records.
+	Email     string `yaml:"email"`
+	TokenName string `yaml:"tokenName"`
+	// ClientID are the claims that name the client; the first that is a string and not empty counts.
+	ClientID []string `yaml:"clientID"`
+	// Application is the claim with the ID of the calling application.
+	Application string `yaml:"application"`
+}
+
+// SetDefaults fills in what a configuration leaves out.
+func (c *IdentityClaims) SetDefaults() {
+	c.Subject = []string{"sub"}
+	c.Groups, c.Email, c.TokenName, c.Application = "groups", "email", "azp", "azp"
+	c.ClientID = []string{"client_id", "cid", "clientId", "azp"}
+}

@@ -1,0 +1,34 @@
+package gate
+
+import (
+	"time"
+
+	"github.com/jotgate/jotgate/internal/limit"
+)
+
+// Session is what an identity may do at one API, and how much: the policies, access rules and subscriptions that apply, merged. It is made once for a token and
+// an API and remembered with the verdict; it is read-only.
+type Session struct {
+	// Policies are the names of the policies that apply, sorted.
+	Policies []string
+	// Application, Subscription and Plan are names, "" where there is none.
+	Application, Subscription, Plan string
+	// Expires is the end of what the policies grant; zero if it does not end before the token.
+	Expires time.Time
+	// Tags and Metadata are those of the policies together.
+	Tags     []string
+	Metadata map[string]string
+	// Grant says which requests may be made; nil: all.
+	Grant Grant
+	// Limits are what every request takes from.
+	Limits []limit.Use
+}
+
+// Grant is a compiled set of requests that may be made. Implementations are read-only and do not allocate.
+type Grant interface {
+	// Allows reports whether a request may be made: by a method, a canonical path and the API's version ("" if it has none). uses, which may be nil, are what it takes from beside the session's
+	// limits. dry says that it is allowed only because the rule that would refuse it is in dry-run.
+	Allows(method, path, version string) (uses []limit.Use, ok, dry bool)
+	// Describe says what is allowed, for explanations.
+	Describe() string
+}
