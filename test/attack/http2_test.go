@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/jotgate/jotgate/jose"
+	"github.com/jotgate/jotgate/test/program"
 )
 
 // stream is a request in frames: its header, and what follows it.
@@ -46,9 +47,9 @@ type outcome struct {
 // roundTrip sends a stream as it is, over a connection of its own.
 func (s *suite) roundTrip(t *testing.T, request stream) (got outcome) {
 	t.Helper()
-	conn := dial(t, s.gateway.addresses["web"])
+	conn := program.Dial(t, s.gateway.Addresses["web"])
 	defer func() { _ = conn.Close() }() // everything was read
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(program.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/jotgate/jotgate/jose"
+	"github.com/jotgate/jotgate/test/program"
 )
 
 // keys attacks which key judges which token.
@@ -124,13 +125,13 @@ func (s *suite) keySources(t *testing.T) {
 	}
 	config := "listeners: [{name: web, address: \"127.0.0.1:0\"}]\nlog: {level: debug}\nproviders:\n" + providers.String() +
 		"upstreams: [{name: tickets, servers: [{url: \"http://" + s.upstream.address() + "\"}]}]\napis:\n" + apis.String()
-	g := run(t, s.binary, config)
+	g := program.Run(t, s.binary, config)
 	for i, tt := range traps {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, signer := range []*issuer{s.attacker.issuer, s.alpha} {
 				claims := signer.goodClaims().with(object{"iss": urls[i]})
 				token := s.token(signer, jose.RS256, nil, claims)
-				answers := parseAnswers(t, exchange(t, dial(t, g.addresses["web"]), message("GET", "/", fmt.Sprintf("trap%d.test", i), bearer(token))))
+				answers := parseAnswers(t, program.Exchange(t, program.Dial(t, g.Addresses["web"]), message("GET", "/", fmt.Sprintf("trap%d.test", i), bearer(token))))
 				if tt.want.status == 200 && signer == s.attacker.issuer { // it shows that the traps are shut for their own reason
 					s.reached(t, answers)
 					continue
@@ -147,10 +148,10 @@ func (s *suite) keySources(t *testing.T) {
 			}
 		})
 	}
-	if peak := g.peakMemory(t); peak > maxMemory && !raceEnabled {
+	if peak := g.PeakMemory(t); peak > maxMemory && !program.RaceEnabled {
 		t.Errorf("the gateway took %d MiB", peak>>20)
 	}
-	s.leaks.check(t, "log of the gateway with the traps", g.log.text()+g.access.text())
+	s.leaks.check(t, "log of the gateway with the traps", g.Log.Text()+g.Access.Text())
 }
 
 // traps are the sources. The good key in them is the attacker's, or alpha's where the attacker only changed what is said about it.
@@ -319,7 +320,7 @@ func (s *suite) command(t *testing.T, arguments ...string) (string, error) {
 	if err := os.WriteFile(file, []byte(arguments[last]), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), program.Patience)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, s.binary, append(arguments[:last:last], file)...).CombinedOutput()
 	return string(out), err

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jotgate/jotgate/test/program"
 )
 
 // paths attacks where a path leads.
@@ -221,10 +223,10 @@ func (s *suite) listeners(t *testing.T) {
 	open := func(listener, name string, client ...tls.Certificate) dialer {
 		return func(t *testing.T) net.Conn {
 			t.Helper()
-			raw := dial(t, s.gateway.addresses[listener])
+			raw := program.Dial(t, s.gateway.Addresses[listener])
 			conn := tls.Client(raw, &tls.Config{ServerName: name, Certificates: client, NextProtos: []string{"http/1.1"}, InsecureSkipVerify: true, // the test is about what the server does
 				VerifyPeerCertificate: func([][]byte, [][]*x509.Certificate) error { return nil }})
-			_ = conn.SetDeadline(time.Now().Add(patience))
+			_ = conn.SetDeadline(time.Now().Add(program.Patience))
 			if err := conn.Handshake(); err != nil {
 				t.Fatal(err)
 			}
@@ -233,35 +235,35 @@ func (s *suite) listeners(t *testing.T) {
 	}
 	t.Run("an API that is not served there", func(t *testing.T) {
 		s.refuse(t, s.get("/internal", bearer(s.good())), refused(404, "route_not_found"))
-		s.reached(t, parseAnswers(t, exchange(t, open("tls", "api.test")(t), s.get("/internal", bearer(s.good())))))
+		s.reached(t, parseAnswers(t, program.Exchange(t, open("tls", "api.test")(t), s.get("/internal", bearer(s.good())))))
 	})
 	for _, name := range []string{"api.test", "open.test", "", "nobody.test", "API.TEST."} {
 		t.Run("TLS to "+name, func(t *testing.T) {
 			for _, path := range []string{"/tickets", "/internal", "/orders"} {
-				answers := parseAnswers(t, exchange(t, open("tls", name)(t), s.get(path)))
+				answers := parseAnswers(t, program.Exchange(t, open("tls", name)(t), s.get(path)))
 				s.untouched(t)
 				check(t, answers[0], missing)
 			}
 		})
 	}
 	t.Run("TLS with a client certificate to another name", func(t *testing.T) {
-		s.gateway.access.skipToEnd()
-		answers := parseAnswers(t, exchange(t, open("mutual", "open.test", s.client)(t), s.get("/tickets", bearer(s.good()))))
+		s.gateway.Access.SkipToEnd()
+		answers := parseAnswers(t, program.Exchange(t, open("mutual", "open.test", s.client)(t), s.get("/tickets", bearer(s.good()))))
 		s.untouched(t)
 		check(t, answers[0], unroutable(421, "misdirected_request"))
-		s.reached(t, parseAnswers(t, exchange(t, open("mutual", "api.test", s.client)(t), s.get("/tickets", bearer(s.good())))))
+		s.reached(t, parseAnswers(t, program.Exchange(t, open("mutual", "api.test", s.client)(t), s.get("/tickets", bearer(s.good())))))
 	})
 	t.Run("TLS without the client certificate", func(t *testing.T) {
 		conn := open("mutual", "api.test")(t) // in TLS 1.3 the client learns it later
-		got := exchange(t, conn, s.get("/tickets", bearer(s.good())))
+		got := program.Exchange(t, conn, s.get("/tickets", bearer(s.good())))
 		s.untouched(t)
 		if len(got) > 0 {
 			t.Errorf("answer %q", got)
 		}
 	})
 	t.Run("TLS with a client certificate of nobody", func(t *testing.T) {
-		stranger := writeCertificate(t, t.TempDir(), "client")
-		got := exchange(t, open("mutual", "api.test", stranger)(t), s.get("/tickets", bearer(s.good())))
+		stranger := program.WriteCertificate(t, t.TempDir(), "client")
+		got := program.Exchange(t, open("mutual", "api.test", stranger)(t), s.get("/tickets", bearer(s.good())))
 		s.untouched(t)
 		if len(got) > 0 {
 			t.Errorf("answer %q", got)

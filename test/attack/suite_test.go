@@ -1,3 +1,5 @@
+// Package attack attacks a running gateway: the real binary, with a real configuration file, between real loopback servers. Each attack is a subtest that
+// is named in plain words, and says what the gateway must answer and what the upstream may see of it.
 package attack_test
 
 import (
@@ -13,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/jotgate/jotgate/test/program"
 )
 
 // maxMemory bounds what the gateway may hold under all attacks: a token of 10 MB must not be read, a key set of gigabytes not be kept.
@@ -21,7 +25,7 @@ const maxMemory = 160 << 20
 // suite is what the attacks share: the gateway, what stands around it, and who may sign.
 type suite struct {
 	binary       string
-	gateway      *gateway
+	gateway      *program.Gateway
 	admin        string // address of the operators' door
 	upstream     *upstream
 	alpha, beta  *issuer
@@ -72,14 +76,14 @@ func (s *suite) afterwards(t *testing.T) {
 		}
 	})
 	t.Run("memory stayed small", func(t *testing.T) {
-		peak := s.gateway.peakMemory(t)
+		peak := s.gateway.PeakMemory(t)
 		t.Logf("peak %d MiB", peak>>20)
-		if peak > maxMemory && !raceEnabled { // the race detector takes a multiple
+		if peak > maxMemory && !program.RaceEnabled { // the race detector takes a multiple
 			t.Errorf("the gateway took %d MiB", peak>>20)
 		}
 	})
 	t.Run("no panic was logged", func(t *testing.T) {
-		if log := s.gateway.log.text(); strings.Contains(log, "panic") || strings.Contains(log, "DATA RACE") || strings.Contains(log, `"level":"ERROR"`) {
+		if log := s.gateway.Log.Text(); strings.Contains(log, "panic") || strings.Contains(log, "DATA RACE") || strings.Contains(log, `"level":"ERROR"`) {
 			t.Error(log)
 		}
 	})
@@ -87,8 +91,8 @@ func (s *suite) afterwards(t *testing.T) {
 		for _, page := range []string{"/metrics", "/status"} {
 			s.leaks.check(t, page, s.operators(t, page))
 		}
-		s.leaks.check(t, "log", s.gateway.log.text())
-		s.leaks.check(t, "access log", s.gateway.access.text())
+		s.leaks.check(t, "log", s.gateway.Log.Text())
+		s.leaks.check(t, "access log", s.gateway.Access.Text())
 	})
 }
 
@@ -144,7 +148,7 @@ type answer struct {
 // send sends the message to the listener and returns the answers.
 func (s *suite) send(t *testing.T, listener string, message []byte) []answer {
 	t.Helper()
-	return parseAnswers(t, exchange(t, dial(t, s.gateway.addresses[listener]), message))
+	return parseAnswers(t, program.Exchange(t, program.Dial(t, s.gateway.Addresses[listener]), message))
 }
 
 func parseAnswers(t *testing.T, got []byte) (all []answer) {
@@ -174,7 +178,7 @@ func (s *suite) refuse(t *testing.T, message []byte, want verdict) {
 
 func (s *suite) refuseAt(t *testing.T, listener string, message []byte, want verdict) {
 	t.Helper()
-	s.gateway.access.skipToEnd()
+	s.gateway.Access.SkipToEnd()
 	answers := s.send(t, listener, message)
 	s.untouched(t)
 	if len(answers) != 1 {
@@ -184,7 +188,7 @@ func (s *suite) refuseAt(t *testing.T, listener string, message []byte, want ver
 	if want.logged == "" {
 		return
 	}
-	if line := s.gateway.access.wait(func(line string) bool { return strings.Contains(line, `"reason":`) }); !strings.Contains(line, fmt.Sprintf(`"reason":%q`, want.logged)) {
+	if line := s.gateway.Access.Wait(func(line string) bool { return strings.Contains(line, `"reason":`) }); !strings.Contains(line, fmt.Sprintf(`"reason":%q`, want.logged)) {
 		t.Errorf("logged %s, want reason %s", line, want.logged)
 	}
 }

@@ -1,29 +1,20 @@
 package attack_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"maps"
-	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jotgate/jotgate/jose"
+	"github.com/jotgate/jotgate/test/program"
 )
 
 // What the good tokens say. None of it may be found in a log.
@@ -210,7 +201,7 @@ func (a *attacker) hits() []string {
 func start(t *testing.T) *suite {
 	t.Helper()
 	s := &suite{
-		binary: build(t), upstream: startUpstream(t), attacker: startAttacker(t), leaks: new(leaks), legacySecret: "legacy-secret-" + rand.Text() + rand.Text() + rand.Text(),
+		binary: program.Build(t), upstream: startUpstream(t), attacker: startAttacker(t), leaks: new(leaks), legacySecret: "legacy-secret-" + rand.Text() + rand.Text() + rand.Text(),
 		alpha:  newIssuer(t, jose.RS256, jose.PS256, jose.ES256, jose.ES384, jose.ES512, jose.ES256K, jose.Ed25519, jose.EdDSA, jose.MLDSA44).publish(t),
 		beta:   newIssuer(t, jose.RS256, jose.ES256).publish(t),
 		static: newIssuer(t, jose.RS256),
@@ -219,59 +210,15 @@ func start(t *testing.T) *suite {
 	for _, text := range []string{subject, group, role, s.legacySecret} {
 		s.leaks.remember(text)
 	}
-	s.admin = freeAddress(t)
+	s.admin = program.FreeAddress(t)
 	folder := t.TempDir()
-	writeCertificate(t, folder, "api.test")
-	writeCertificate(t, folder, "open.test")
-	s.client = writeCertificate(t, folder, "client")
+	program.WriteCertificate(t, folder, "api.test")
+	program.WriteCertificate(t, folder, "open.test")
+	s.client = program.WriteCertificate(t, folder, "client")
 	config := fmt.Sprintf(configuration, folder, s.alpha.url, s.beta.url, s.beta.url+"/keys", s.legacySecret, publicPEM(t, s.static.keys[jose.RS256]), subject,
 		"http://"+s.upstream.address(), s.admin)
-	s.gateway = run(t, s.binary, config)
+	s.gateway = program.Run(t, s.binary, config)
 	return s
-}
-
-// freeAddress is an address that nobody listens on now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }() // nothing was accepted
-	return listener.Addr().String()
-}
-
-// writeCertificate makes a self-signed certificate for a name, and its files.
-func writeCertificate(t *testing.T, folder, name string) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	chain := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	private := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
-	for file, content := range map[string][]byte{name + ".pem": chain, name + ".key": private} {
-		if err := os.WriteFile(filepath.Join(folder, file), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	pair, err := tls.X509KeyPair(chain, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pair
 }
 
 func publicPEM(t *testing.T, key *jose.SigningKey) string {

@@ -1,6 +1,5 @@
-// Package attack attacks a running gateway: the real binary, with a real configuration file, between real loopback servers. Each attack is a subtest that
-// is named in plain words, and says what the gateway must answer and what the upstream may see of it.
-package attack_test
+// Package program starts the real program as users do, with a configuration file, for the tests that look at it from outside.
+package program
 
 import (
 	"bytes"
@@ -21,15 +20,15 @@ import (
 	"time"
 )
 
-// patience bounds every wait for something that must happen.
-const patience = 20 * time.Second
+// Patience bounds every wait for something that must happen.
+const Patience = 20 * time.Second
 
-// build compiles the program once; with the race detector if the tests have it.
-func build(t *testing.T) string {
+// Build compiles the program once; with the race detector if the tests have it.
+func Build(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "jotgate")
 	arguments := []string{"build", "-o", binary}
-	if raceEnabled {
+	if RaceEnabled {
 		arguments = append(arguments, "-race")
 	}
 	cmd := exec.Command("go", append(arguments, "./cmd/jotgate")...)
@@ -40,56 +39,56 @@ func build(t *testing.T) string {
 	return binary
 }
 
-// gateway is a running jotgate.
-type gateway struct {
+// Gateway is a running jotgate.
+type Gateway struct {
 	cmd       *exec.Cmd
-	addresses map[string]string // of the listeners, by name
-	log       *recorder         // standard error
-	access    *recorder         // standard output
+	Addresses map[string]string // of the listeners, by name
+	Log       *Recorder         // standard error
+	Access    *Recorder         // standard output
 	exited    chan error
 }
 
-// run starts jotgate serve and waits until it serves. It is stopped with the test, and must then end by itself.
-func run(t *testing.T, binary, config string) *gateway {
+// Run starts jotgate serve and waits until it serves. It is stopped with the test, and must then end by itself.
+func Run(t *testing.T, binary, config string) *Gateway {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "jotgate.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	g := &gateway{cmd: exec.Command(binary, "serve", "--config", file), log: new(recorder), access: new(recorder), exited: make(chan error, 1)}
-	g.cmd.Stdout, g.cmd.Stderr = g.access, g.log
+	g := &Gateway{cmd: exec.Command(binary, "serve", "--config", file), Log: new(Recorder), Access: new(Recorder), exited: make(chan error, 1)}
+	g.cmd.Stdout, g.cmd.Stderr = g.Access, g.Log
 	if err := g.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() { g.exited <- g.cmd.Wait() }()
 	t.Cleanup(func() { g.stop(t) })
-	line := g.log.wait(func(line string) bool { return strings.Contains(line, `"msg":"serving"`) })
+	line := g.Log.Wait(func(line string) bool { return strings.Contains(line, `"msg":"serving"`) })
 	var serving struct {
 		Listeners map[string]string `json:"listeners"`
 	}
 	if line == "" || json.Unmarshal([]byte(line), &serving) != nil {
-		t.Fatalf("the gateway does not serve:\n%s", g.log.text())
+		t.Fatalf("the gateway does not serve:\n%s", g.Log.Text())
 	}
-	g.addresses = serving.Listeners
+	g.Addresses = serving.Listeners
 	return g
 }
 
-func (g *gateway) stop(t *testing.T) {
+func (g *Gateway) stop(t *testing.T) {
 	t.Helper()
 	_ = g.cmd.Process.Signal(syscall.SIGTERM) // it may have ended, which shows below
 	select {
 	case err := <-g.exited:
 		if err != nil {
-			t.Errorf("the gateway ended with %v:\n%s", err, g.log.text())
+			t.Errorf("the gateway ended with %v:\n%s", err, g.Log.Text())
 		}
-	case <-time.After(patience):
+	case <-time.After(Patience):
 		_ = g.cmd.Process.Kill()
 		t.Error("the gateway did not stop")
 	}
 }
 
-// peakMemory is the most memory that the gateway has held so far, in bytes.
-func (g *gateway) peakMemory(t *testing.T) int64 {
+// PeakMemory is the most memory that the gateway has held so far, in bytes.
+func (g *Gateway) PeakMemory(t *testing.T) int64 {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.cmd.Process.Pid))
 	if err != nil && runtime.GOOS == "linux" {
@@ -111,15 +110,16 @@ func (g *gateway) peakMemory(t *testing.T) int64 {
 	return 0
 }
 
-// recorder keeps what a process writes, by lines.
-type recorder struct {
+// Recorder keeps what a process writes, by lines.
+type Recorder struct {
 	mu      sync.Mutex
 	all     bytes.Buffer
 	read    int // how far wait has come
 	changed chan struct{}
 }
 
-func (r *recorder) Write(p []byte) (int, error) {
+// Write takes what the process writes.
+func (r *Recorder) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.changed != nil {
@@ -129,15 +129,16 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return r.all.Write(p)
 }
 
-func (r *recorder) text() string {
+// Text is all that was written so far.
+func (r *Recorder) Text() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.all.String()
 }
 
-// wait returns the first line after the one that it returned before for which wanted is true, and waits for it if need be; "" if none comes.
-func (r *recorder) wait(wanted func(line string) bool) string {
-	deadline := time.After(patience)
+// Wait returns the first line after the one that it returned before for which wanted is true, and waits for it if need be; "" if none comes.
+func (r *Recorder) Wait(wanted func(line string) bool) string {
+	deadline := time.After(Patience)
 	for {
 		r.mu.Lock()
 		for {
@@ -165,17 +166,17 @@ func (r *recorder) wait(wanted func(line string) bool) string {
 	}
 }
 
-// skipToEnd makes wait look only at lines that are not there yet.
-func (r *recorder) skipToEnd() {
+// SkipToEnd makes wait look only at lines that are not there yet.
+func (r *Recorder) SkipToEnd() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.read = r.all.Len()
 }
 
-// exchange sends bytes over a connection and returns what comes back until the other end closes it.
-func exchange(t *testing.T, conn net.Conn, message []byte) []byte {
+// Exchange sends bytes over a connection and returns what comes back until the other end closes it.
+func Exchange(t *testing.T, conn net.Conn, message []byte) []byte {
 	t.Helper()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(Patience)); err != nil {
 		t.Fatal(err)
 	}
 	sent := make(chan struct{})
@@ -193,9 +194,10 @@ func exchange(t *testing.T, conn net.Conn, message []byte) []byte {
 	return got
 }
 
-func dial(t *testing.T, address string) net.Conn {
+// Dial opens a connection.
+func Dial(t *testing.T, address string) net.Conn {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", address, patience)
+	conn, err := net.DialTimeout("tcp", address, Patience)
 	if err != nil {
 		t.Fatal(err)
 	}
