@@ -3,6 +3,7 @@ package program
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ func Build(t *testing.T) string {
 	if RaceEnabled {
 		arguments = append(arguments, "-race")
 	}
-	cmd := exec.Command("go", append(arguments, "./cmd/jotgate")...)
+	cmd := exec.CommandContext(t.Context(), "go", append(arguments, "./cmd/jotgate")...) //nolint:gosec // the program of this repository
 	cmd.Dir = filepath.Join("..", "..")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building the gateway: %v\n%s", err, out)
@@ -55,7 +56,8 @@ func Run(t *testing.T, binary, config string) *Gateway {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	g := &Gateway{cmd: exec.Command(binary, "serve", "--config", file), Log: new(Recorder), Access: new(Recorder), exited: make(chan error, 1)}
+	cmd := exec.CommandContext(context.Background(), binary, "serve", "--config", file) //nolint:gosec // what Build has built; it ends in Cleanup, when the context of t is over
+	g := &Gateway{cmd: cmd, Log: new(Recorder), Access: new(Recorder), exited: make(chan error, 1)}
 	g.cmd.Stdout, g.cmd.Stderr = g.Access, g.Log
 	if err := g.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -197,7 +199,7 @@ func Exchange(t *testing.T, conn net.Conn, message []byte) []byte {
 // Dial opens a connection.
 func Dial(t *testing.T, address string) net.Conn {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", address, Patience)
+	conn, err := (&net.Dialer{Timeout: Patience}).DialContext(t.Context(), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
