@@ -53,6 +53,11 @@ const (
 	ReasonAudienceMismatch   Reason = "audience_mismatch"
 	ReasonSubjectMismatch    Reason = "subject_mismatch"
 	ReasonTokenBound         Reason = "token_bound"
+	ReasonKeysUnknown        Reason = "api_keys_unknown"
+	ReasonAPIKeyUnknown      Reason = "api_key_unknown"
+	ReasonAPIKeySuspended    Reason = "api_key_suspended"
+	ReasonAPIKeyExpired      Reason = "api_key_expired"
+	ReasonAPIKeyElsewhere    Reason = "api_key_for_other_apis"
 	ReasonRevoked            Reason = "token_revoked"
 	ReasonRevocationsUnknown Reason = "revocations_unknown"
 	ReasonClaimMissing       Reason = "claim_missing"
@@ -123,6 +128,11 @@ var reasonTable = map[Reason]reasonInfo{
 	ReasonSubjectMismatch:    {KindInvalidToken, "The token's subject is not accepted"},
 	ReasonTokenBound:         {KindInvalidToken, "The token is bound to a key, of which there is no proof"},
 	ReasonRevoked:            {KindInvalidToken, "The token has been revoked"},
+	ReasonKeysUnknown:        {KindUnavailable, "The API keys are not known yet"},
+	ReasonAPIKeyUnknown:      {KindInvalidToken, "The API key is unknown"},
+	ReasonAPIKeySuspended:    {KindForbidden, "The API key is suspended"},
+	ReasonAPIKeyExpired:      {KindInvalidToken, "The API key has expired"},
+	ReasonAPIKeyElsewhere:    {KindForbidden, "The API key is for other APIs"},
 	ReasonRevocationsUnknown: {KindUnavailable, "The list of revoked tokens is not known yet"},
 	ReasonClaimMissing:       {KindInvalidToken, "The token lacks a required claim"},
 	ReasonClaimInvalid:       {KindInvalidToken, "A claim of the token has the wrong type"},

@@ -10,8 +10,6 @@ import (
 	"log/slog"
 	"math"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/jotgate/jotgate/internal/gate"
@@ -48,82 +46,58 @@ func (r *Revocation) Key() string {
 	return prefix + string(r.Kind) + "/" + hex.EncodeToString(n[:])
 }
 
-// entry is what is left to check of a revocation: Unix seconds, 0 for everything and for never.
-type entry struct{ issuedBefore, expires int64 }
+// entry is what is left to check of a revocation: the Unix second before whose end tokens must have been issued, 0 for all tokens.
+type entry struct{ issuedBefore int64 }
 
 func (r *Revocation) entry() entry {
-	var e entry
-	if !r.IssuedBefore.IsZero() {
-		e.issuedBefore = max(r.IssuedBefore.Unix(), 1)
+	if r.IssuedBefore.IsZero() {
+		return entry{}
 	}
-	if !r.Expires.IsZero() {
-		e.expires = max(r.Expires.Unix()+1, 1)
-	}
-	return e
+	return entry{max(r.IssuedBefore.Unix(), 1)}
 }
 
-// List is the revocations in force, the same at every gateway that shares the store, at most a second old. It is safe for concurrent use.
+// covers reports whether what was issued in a Unix second is taken back.
+func (e entry) covers(issued int64) bool { return e.issuedBefore == 0 || issued <= e.issuedBefore }
+
+// List is the revocations in force, the same at every gateway that shares the store, at most a second old. Before it is known, it refuses every token. It is safe for concurrent use.
 type List struct {
-	store store.Store
-	log   *slog.Logger
-
-	mu      sync.RWMutex
-	entries map[name]entry
-	// meanwhile is what changed since a reading of the whole list began, nil for what is gone; nil when nothing is being read.
-	meanwhile map[name]*entry
-
-	// generation changes with every revocation that is added, so that a token that was found good need not be looked up again until then. 0: nothing is loaded yet.
-	generation atomic.Uint64
-	loaded     chan struct{}
-	once       sync.Once
-	stop       context.CancelFunc
-	done       chan struct{}
+	store  store.Store
+	mirror *store.Mirror[name, entry]
 }
 
 // Open returns the list of a store, which it reads in the background and then follows. The caller closes it.
 func Open(s store.Store, log *slog.Logger) *List {
-	ctx, stop := context.WithCancel(context.Background())
-	l := &List{store: s, log: log, entries: make(map[name]entry), loaded: make(chan struct{}), stop: stop, done: make(chan struct{})}
-	go l.follow(ctx)
-	return l
+	value := func(item store.Item) entry {
+		r, err := decode(item.Value)
+		if err != nil { // whoever wrote it wanted something taken back
+			log.Error("a stored revocation cannot be read; all that it names is refused", slog.Any("error", err))
+			r = Revocation{}
+		}
+		return r.entry()
+	}
+	return &List{store: s, mirror: store.OpenMirror(s, prefix, log, parseKey, value)}
 }
 
 // Close ends following the store.
-func (l *List) Close() {
-	l.stop()
-	<-l.done
-}
+func (l *List) Close() { l.mirror.Close() }
 
-// WaitLoaded waits until the list is known.
-func (l *List) WaitLoaded(ctx context.Context) error {
-	select {
-	case <-l.loaded:
-		return nil
-	case <-ctx.Done():
-		return errNotLoaded
-	}
-}
+// WaitLoaded waits until the list is known; the error is that of ctx.
+func (l *List) WaitLoaded(ctx context.Context) error { return l.mirror.WaitLoaded(ctx) }
 
 // Len is the number of revocations in force.
-func (l *List) Len() int {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return len(l.entries)
-}
+func (l *List) Len() int { return l.mirror.Len() }
 
-// Generation changes with every revocation that is added.
-func (l *List) Generation() uint64 { return l.generation.Load() }
+// Generation changes with every revocation; it is 0 until the list is known.
+func (l *List) Generation() uint64 { return l.mirror.Generation() }
 
 // Check refuses an identity whose token was taken back at the moment now. The error is a *gate.Denial. generation is what the answer holds for: as long as [List.Generation] returns the same, an identity that
 // passed need not be checked again.
 func (l *List) Check(id *gate.Identity, now time.Time) (generation uint64, err error) {
-	generation = l.generation.Load() // before looking: an addition meanwhile makes the answer old, not wrong
+	generation = l.mirror.Generation() // before looking: an addition meanwhile makes the answer old, not wrong
 	if generation == 0 {
 		return 0, gate.Deny(gate.ReasonRevocationsUnknown, errNotLoaded)
 	}
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if len(l.entries) == 0 {
+	if l.mirror.Len() == 0 {
 		return generation, nil
 	}
 	issued := issuedAt(id)
@@ -133,15 +107,13 @@ func (l *List) Check(id *gate.Identity, now time.Time) (generation uint64, err e
 			continue
 		}
 		for _, issuer := range [...]string{id.Issuer, AnyIssuer} {
-			if e, found := l.entries[nameOf(kind, issuer, value)]; found && e.lasts(now) && covers(e.issuedBefore, issued) {
+			if e, found := l.mirror.Get(nameOf(kind, issuer, value), now); found && e.covers(issued) {
 				return generation, &gate.Denial{Reason: gate.ReasonRevoked, Expected: "a token that is not revoked", Got: "revoked by " + string(kind)}
 			}
 		}
 	}
 	return generation, nil
 }
-
-func (e entry) lasts(now time.Time) bool { return e.expires == 0 || now.Unix() < e.expires }
 
 // issuedAt is iat in whole seconds; the far past if it is missing, so that every revocation covers the token.
 func issuedAt(id *gate.Identity) int64 {
@@ -158,12 +130,7 @@ func (l *List) Add(ctx context.Context, r Revocation, now time.Time) error {
 	if err := r.Check(now); err != nil {
 		return err
 	}
-	n := nameOf(r.Kind, r.Issuer, r.Value)
-	l.mu.RLock()
-	_, known := l.entries[n]
-	full := !known && len(l.entries) >= Max
-	l.mu.RUnlock()
-	if full {
+	if _, known := l.mirror.Get(nameOf(r.Kind, r.Issuer, r.Value), now); !known && l.mirror.Len() >= Max {
 		return ErrFull
 	}
 	text, err := r.encode()
@@ -174,23 +141,24 @@ func (l *List) Add(ctx context.Context, r Revocation, now time.Time) error {
 	if !r.Expires.IsZero() {
 		ttl = r.Expires.Sub(now) + time.Second
 	}
-	if _, err := l.store.Put(ctx, r.Key(), text, ttl, store.Always()); err != nil {
+	item := store.Item{Key: r.Key(), Value: text, Expires: r.Expires}
+	item.Version, err = l.store.Put(ctx, item.Key, item.Value, ttl, store.Always())
+	if err != nil {
 		return fmt.Errorf("storing a revocation: %w", err)
 	}
-	l.put(n, r.entry())
+	l.mirror.Took(item)
 	return nil
 }
 
 // Remove ends a revocation by its key. The error is store.ErrNotFound if there is none, or the store's.
 func (l *List) Remove(ctx context.Context, key string) error {
-	n, ok := parseKey(key)
-	if !ok {
+	if _, ok := parseKey(key); !ok {
 		return store.ErrNotFound
 	}
 	if err := l.store.Delete(ctx, key, store.Always()); err != nil {
 		return fmt.Errorf("removing a revocation: %w", err)
 	}
-	l.drop(n)
+	l.mirror.Dropped(key)
 	return nil
 }
 

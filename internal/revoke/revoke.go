@@ -141,6 +141,3 @@ func text(set *claims.Set, name string) string {
 	s, _ := set.Get(name).AsString()
 	return s
 }
-
-// covers reports whether what is issued at a moment (zero: nobody knows) was issued early enough to be taken back.
-func covers(issuedBefore, issued int64) bool { return issuedBefore == 0 || issued <= issuedBefore }
