@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/netip"
 	"time"
+
+	"github.com/jotgate/jotgate/internal/limit"
 )
 
 // Exchange is one request and its response on their way through the gate. It is not tied to an HTTP library: every door (server engine or decision
@@ -53,6 +55,11 @@ type Exchange struct {
 
 	// What was decided.
 	Identity *Identity // nil until a token was verified
+	// Session is what the identity may do now, nil if a valid token is all that the API asks for; Uses are what the request takes from, made by the step that asks the session's grant.
+	Session *Session
+	Uses    []limit.Use
+	// DryRun is the reason for which the request would be refused if the rule that says so were not in dry-run; "" for others.
+	DryRun Reason
 	// ClaimFields tell the upstream who is calling. They are shared by all requests with the token and read-only.
 	ClaimFields Header
 	Denial      *Denial // why the request was refused; nil if it was not
@@ -156,7 +163,7 @@ func (x *Exchange) WriteUpgrade() (io.ReadWriteCloser, error) {
 
 // Reset makes x ready for another request. It lets go of everything but the memory of the headers and the Hop, so that servers can pool exchanges.
 func (x *Exchange) Reset() {
-	in, out, reply, responses := x.In, x.Out, x.Reply, x.responses
+	in, out, reply, responses, uses := x.In, x.Out, x.Reply, x.responses, x.Uses
 	if sharesMemory(out, in) || sharesMemory(out, reply) {
 		out = nil
 	}
@@ -164,7 +171,17 @@ func (x *Exchange) Reset() {
 		reply = nil
 	}
 	clear(responses)
-	*x = Exchange{In: emptied(in), Out: emptied(out), Reply: emptied(reply), responses: responses[:0], Hop: x.Hop}
+	*x = Exchange{In: emptied(in), Out: emptied(out), Reply: emptied(reply), responses: responses[:0], Uses: noUses(uses), Hop: x.Hop}
+}
+
+// noUses keeps the memory of uses, unless that is unusually large.
+func noUses(uses []limit.Use) []limit.Use {
+	const maxKept = 64
+	if cap(uses) > maxKept {
+		return nil
+	}
+	clear(uses)
+	return uses[:0]
 }
 
 // maxKeptFields bounds the memory that a pooled exchange holds on to.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/jotgate/jotgate/internal/claims"
+	"github.com/jotgate/jotgate/internal/limit"
 )
 
 // Identity is who is calling, as a verified token says. It is read-only.
@@ -19,13 +20,30 @@ type Identity struct {
 	// Claims is the whole payload; nil for an API key.
 	Claims *claims.Set
 
-	// User is who is calling: the first of the provider's identity claims that the token has, together with the issuer unless the provider joins issuers. It is "" if the token has none of the claims.
+	// User is who is calling: the first of the provider's identity claims that the token has. It is "" if the token has none of them, or if the first is empty. Two issuers may have users of one name.
 	User string
+	// UserKey tells users apart, of all issuers, in counters: a hash of the user, and of the issuer unless the provider joins issuers. It is zero if User is "".
+	UserKey limit.Key
+	// Issued is when the token was issued (iat), or the API key made; zero if that is not known.
+	Issued time.Time
 	// Groups, Email, TokenName, ClientID and Application are what the provider's identity settings find in the token; empty where there is nothing.
 	Groups                                  []string
 	Email, TokenName, ClientID, Application string
+	// Policies are the policies that an API key names; tokens name theirs in claims.
+	Policies []string
 	// Credential is the name of the API key or individual key that was used, "" for others.
 	Credential string
 	// Session is what the identity may do at this API; nil if a valid token is all that the API asks for.
 	Session *Session
+}
+
+// NewUserKey is the UserKey of a user of an issuer, or, if issuers are joined, of the user of that name.
+func NewUserKey(issuer, user string, joined bool) limit.Key {
+	switch {
+	case user == "":
+		return limit.Key{}
+	case joined:
+		return limit.NewKey("joined user", user)
+	}
+	return limit.NewKey("user", issuer, user)
 }

@@ -10,7 +10,7 @@ type Policy struct {
 	Name string `yaml:"name" required:"true"`
 	// Inactive refuses everybody to whom the policy applies, whatever their other policies say.
 	Inactive bool `yaml:"inactive"`
-	// DryRun evaluates the policy and counts what it would refuse, but refuses nothing.
+	// DryRun evaluates the policy and counts what it would refuse, but refuses nothing. Where policies that are not in dry-run apply too, they decide.
 	DryRun bool `yaml:"dryRun"`
 	// Partitions are the parts that the policy decides: access, rate, quota, or perAPI alone. Empty: everything.
 	Partitions []string `yaml:"partitions"`
@@ -20,7 +20,8 @@ type Policy struct {
 	Rate     *Rate     `yaml:"rate"`
 	Quota    *Quota    `yaml:"quota"`
 	Throttle *Throttle `yaml:"throttle"`
-	// GrantFor is how long the policy grants something, from the first use of it by an identity on. 0: for as long as the token is valid.
+	// GrantFor is how long the policy grants something, from the moment on in which the token was issued (iat), or the API key made; what has no such moment is granted nothing. 0: for as
+	// long as the token is valid.
 	GrantFor time.Duration `yaml:"grantFor"`
 	// Tags are written to usage records.
 	Tags []string `yaml:"tags"`
@@ -127,7 +128,7 @@ type Throttle struct {
 
 // PolicySelection says which policies apply to a token.
 type PolicySelection struct {
-	// Claims are claims (dot paths) whose value names policies: a string or an array of them. The first that is there counts.
+	// Claims are claims (dot paths) whose value names policies: a string or an array of them. The first that is there, and not empty, counts.
 	Claims []string `yaml:"claims"`
 	// Scopes maps scopes of the token to policies, beside those that Claims name.
 	Scopes *ScopePolicies `yaml:"scopes"`
@@ -135,7 +136,7 @@ type PolicySelection struct {
 	Clients map[string]string `yaml:"clients"`
 	// Values map values of claims to policies, beside those that Claims name.
 	Values []ValuePolicy `yaml:"values"`
-	// Default are the policies of a token that brings none. Empty: such a token is refused.
+	// Default are the policies of a token that brings none: no policy claim, no scope, no client or value with a policy. A token with scopes, of which none has a policy, is refused. Empty: all such tokens are.
 	Default []string `yaml:"default"`
 }
 

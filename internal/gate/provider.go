@@ -135,11 +135,11 @@ type ClientTLS struct {
 
 // IdentityClaims say which claims of a provider's tokens tell who is calling. All are dot paths.
 type IdentityClaims struct {
-	// Subject are the claims that name the user; the first that is a string and not empty counts.
+	// Subject are the claims that name the user; the first that is a string counts. If that is empty, the token names no user.
 	Subject []string `yaml:"subject"`
 	// JoinIssuers takes the user of this provider for the same as the user of that name of every other provider that joins issuers.
 	JoinIssuers bool `yaml:"joinIssuers"`
-	// Groups is the claim with the user's groups: an array of strings, or one string.
+	// Groups is the claim with the user's groups: an array, of which the strings count, or one string.
 	Groups string `yaml:"groups"`
 	// Email and TokenName are claims that label usage records.
 	Email     string `yaml:"email"`

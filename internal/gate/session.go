@@ -13,8 +13,10 @@ type Session struct {
 	Policies []string
 	// Application, Subscription and Plan are names, "" where there is none.
 	Application, Subscription, Plan string
-	// Expires is the end of what the policies grant; zero if it does not end before the token.
+	// Expires is the end of what one of the policies grants, and so of the session; zero if nothing ends before the token.
 	Expires time.Time
+	// Next is the session from Expires on, without the policies that have ended; nil if they were all.
+	Next *Session
 	// Tags and Metadata are those of the policies together.
 	Tags     []string
 	Metadata map[string]string
@@ -26,9 +28,19 @@ type Session struct {
 
 // Grant is a compiled set of requests that may be made. Implementations are read-only and do not allocate.
 type Grant interface {
-	// Allows reports whether a request may be made: by a method, a canonical path and the API's version ("" if it has none). uses, which may be nil, are what it takes from beside the session's
-	// limits. dry says that it is allowed only because the rule that would refuse it is in dry-run.
-	Allows(method, path, version string) (uses []limit.Use, ok, dry bool)
+	// Allows reports whether a request may be made: by a method, a canonical path and the API's version ("" if it has none). It appends to uses what the request takes from beside the session's
+	// limits, and returns them; they mean something only if ok. dry says that it is allowed only because the rule that would refuse it is in dry-run.
+	Allows(method, path, version string, uses []limit.Use) (_ []limit.Use, ok, dry bool)
+	// By says which rules let the request through, or which do not, for explanations.
+	By(method, path, version string) string
 	// Describe says what is allowed, for explanations.
 	Describe() string
+}
+
+// At returns the session that holds at the moment now: s, or one that follows it; nil if everything that was granted has ended. It does not allocate.
+func (s *Session) At(now time.Time) *Session {
+	for s != nil && !s.Expires.IsZero() && !now.Before(s.Expires) {
+		s = s.Next
+	}
+	return s
 }
