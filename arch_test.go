@@ -55,6 +55,8 @@ var mayImport = map[string][]string{
 var onlyIn = map[string][]string{
 	"github.com/prometheus/client_golang": {"internal/observe"},
 	"go.yaml.in/yaml":                     {"internal/dialect/native"},
+	"github.com/redis/rueidis":            {"internal/store/redis"},
+	"modernc.org/sqlite":                  {"internal/store/sqlite"},
 	"github.com/fsnotify/fsnotify":        {"internal/source/file", "internal/keys", "internal/server"},
 	"github.com/spf13/cobra":              {"cmd/jotgate"},
 	"filippo.io/mldsa":                    {"jose"},
