@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"internal/store/*":        {"internal/store", "internal/limit"},
 	"internal/gate":           {"internal/claims", "internal/limit"},
 	"internal/apikey":         {"internal/gate", "internal/store"},
+	"internal/usage":          {"internal/gate", "internal/store"},
 	"internal/revoke":         {"internal/claims", "internal/gate", "internal/store"},
 	"internal/policy":         {"internal/claims", "internal/predicate", "internal/gate", "internal/limit", "internal/store"},
 	"internal/observe":        {"internal/gate"},
@@ -61,7 +62,7 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/cobra":              {"cmd/jotgate"},
 	"filippo.io/mldsa":                    {"jose"},
 	"github.com/decred/dcrd":              {"jose"},
-	"encoding/json":                       {"jose", "internal/admin", "internal/engine", "internal/keys", "internal/demo", "internal/demo/idp", "internal/demo/tickets", "internal/app", "internal/apikey", "internal/revoke", "cmd/jotgate"},
+	"encoding/json":                       {"jose", "internal/admin", "internal/engine", "internal/keys", "internal/demo", "internal/demo/idp", "internal/demo/tickets", "internal/app", "internal/apikey", "internal/revoke", "internal/usage", "cmd/jotgate"},
 	"net/http/httputil":                   {},
 	"crypto/md5":                          {},
 	"math/rand":                           {"internal/keys", "internal/proxy"}, // jitter
