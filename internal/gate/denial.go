@@ -28,6 +28,7 @@ const (
 	KindVersionUnsupported             // 505
 	KindInvalidCredentials             // 400 invalid_request, with a challenge
 	KindNotImplemented                 // 501
+	KindTooManyRequests                // 429
 	kinds
 )
 
@@ -55,6 +56,7 @@ var kindTable = [kinds]struct {
 	KindVersionUnsupported: {505, "", "HTTP Version Not Supported"},
 	KindInvalidCredentials: {400, "invalid_request", "Bad Request"},
 	KindNotImplemented:     {501, "", "Not Implemented"},
+	KindTooManyRequests:    {429, "", "Too Many Requests"},
 }
 
 // Status is the HTTP status of the answer.

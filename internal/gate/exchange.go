@@ -58,6 +58,8 @@ type Exchange struct {
 	// Session is what the identity may do now, nil if a valid token is all that the API asks for; Uses are what the request takes from, made by the step that asks the session's grant.
 	Session *Session
 	Uses    []limit.Use
+	// Taken is what became of Uses, for headers, logs and records.
+	Taken limit.Taken
 	// DryRun is the reason for which the request would be refused if the rule that says so were not in dry-run; "" for others.
 	DryRun Reason
 	// ClaimFields tell the upstream who is calling. They are shared by all requests with the token and read-only.
@@ -171,7 +173,9 @@ func (x *Exchange) Reset() {
 		reply = nil
 	}
 	clear(responses)
-	*x = Exchange{In: emptied(in), Out: emptied(out), Reply: emptied(reply), responses: responses[:0], Uses: noUses(uses), Hop: x.Hop}
+	taken := x.Taken
+	taken.Clear()
+	*x = Exchange{In: emptied(in), Out: emptied(out), Reply: emptied(reply), responses: responses[:0], Uses: noUses(uses), Taken: taken, Hop: x.Hop}
 }
 
 // noUses keeps the memory of uses, unless that is unusually large.

@@ -66,6 +66,10 @@ const (
 	ReasonClaims             Reason = "claims_refused"
 	ReasonForwardClaim       Reason = "claim_not_forwardable"
 
+	ReasonRateLimited      Reason = "rate_limited"
+	ReasonQuotaExhausted   Reason = "quota_exhausted"
+	ReasonStoreUnavailable Reason = "store_unavailable"
+
 	ReasonNoServer         Reason = "upstream_unavailable"
 	ReasonConnect          Reason = "upstream_connect_failed"
 	ReasonUpstreamProtocol Reason = "upstream_protocol_error"
@@ -139,6 +143,10 @@ var reasonTable = map[Reason]reasonInfo{
 	ReasonScope:              {KindInsufficientScope, "The token's scope does not cover the request"},
 	ReasonClaims:             {KindForbidden, "The token's claims do not allow the request"},
 	ReasonForwardClaim:       {KindForbidden, "A claim of the token cannot be forwarded as a header"},
+
+	ReasonRateLimited:      {KindTooManyRequests, "There were too many requests in a short time"},
+	ReasonQuotaExhausted:   {KindTooManyRequests, "The quota of requests is used up"},
+	ReasonStoreUnavailable: {KindUnavailable, "The store that counts requests cannot be asked"},
 
 	ReasonNoServer:         {KindUnavailable, "No server of the upstream is available"},
 	ReasonConnect:          {KindBadGateway, "The upstream cannot be reached"},

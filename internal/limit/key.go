@@ -5,21 +5,23 @@ import (
 	"encoding/binary"
 )
 
+// Key names one counter: a hash of who is counted and by which rule. Two gateways that share a store make the same key of the same names.
+type Key [16]byte
+
 // NewKey names a counter: kind says what sort of rule counts, the parts by which rule and for whom. Every part is hashed with its length, so that different parts never make
-// the same text. Limits' numbers are no parts: a limit that is changed goes on with what was used.
+// the same text. Limits' numbers are no parts: a limit that is changed goes on with what was used. It does not allocate unless the parts are long.
 func NewKey(kind string, parts ...string) Key {
-	h := sha256.New()
-	var length [8]byte
-	write := func(part string) {
-		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
-		h.Write(length[:])
-		h.Write([]byte(part))
-	}
-	write(kind)
+	text := appendPart(make([]byte, 0, 512), kind)
 	for _, part := range parts {
-		write(part)
+		text = appendPart(text, part)
 	}
-	return Key(h.Sum(nil)[:len(Key{})])
+	sum := sha256.Sum256(text)
+	return Key(sum[:len(Key{})])
+}
+
+func appendPart(text []byte, part string) []byte {
+	text = binary.BigEndian.AppendUint64(text, uint64(len(part)))
+	return append(text, part...)
 }
 
 // Group is the group of the counters that belong to what k names.

@@ -1,0 +1,85 @@
+package limit
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Algorithm is how a Rule counts.
+type Algorithm uint8
+
+const (
+	// Bucket is a token bucket of Burst tokens that fills by Limit tokens each Period, written as GCRA (ITU-T I.371): its state is one moment. One token comes back
+	// in each Period/Limit, rounded up to nanoseconds.
+	Bucket Algorithm = iota
+	// FixedWindow counts from the first request on for one Period, then starts anew with the next request.
+	FixedWindow
+	// SlidingWindow counts in windows of one Period, the first of which starts with the first request. What was counted in the window before is taken to have been spread evenly, so that what is left of
+	// it goes down, in about a million steps, while the window goes on.
+	SlidingWindow
+	algorithms
+)
+
+// Rule says how much is allowed.
+type Rule struct {
+	Algorithm Algorithm
+	// Limit is how many requests a Period has, at least 1 for a rule that allows anything; 0 allows nothing.
+	Limit int64
+	// Period is from a millisecond to ten years, in whole microseconds. 0, for FixedWindow only, never ends.
+	Period time.Duration
+	// Burst is how many requests a Bucket lets pass at once; 0 means Limit.
+	Burst int64
+}
+
+// The bounds of rules. Within them, all that is computed from a rule is below 2^53: counters of a shared store compute with doubles.
+const (
+	MinPeriod = time.Millisecond
+	MaxPeriod = 10 * 366 * 24 * time.Hour
+	// MaxLimit is the largest Limit and Burst.
+	MaxLimit = 1 << 53
+	// MaxSlidingLimit is the largest Limit of a SlidingWindow.
+	MaxSlidingLimit = math.MaxUint32
+	// MaxFill is the longest time in which a Bucket fills from empty.
+	MaxFill = time.Duration(1 << 53)
+)
+
+// Valid returns what is wrong with r. A rule that is not valid allows nothing.
+func (r Rule) Valid() error {
+	switch {
+	case r.Algorithm >= algorithms:
+		return errors.New("the algorithm of a limit is bucket, fixedWindow or slidingWindow")
+	case r.Limit < 0 || r.Limit > MaxLimit:
+		return fmt.Errorf("a limit is from 0 to %d", int64(MaxLimit))
+	case r.Algorithm == SlidingWindow && r.Limit > MaxSlidingLimit:
+		return fmt.Errorf("the limit of a sliding window is at most %d", int64(MaxSlidingLimit))
+	case r.Period == 0 && r.Algorithm != FixedWindow:
+		return errors.New("only a fixed window may have no period")
+	case r.Period != 0 && (r.Period < MinPeriod || r.Period > MaxPeriod):
+		return errors.New("a period is from 1ms to ten years")
+	case r.Period%time.Microsecond != 0:
+		return errors.New("a period is in whole microseconds")
+	case r.Burst != 0 && r.Algorithm != Bucket:
+		return errors.New("only a bucket has a burst")
+	case r.Burst < 0 || r.Burst > MaxLimit:
+		return fmt.Errorf("a burst is from 0 to %d", int64(MaxLimit))
+	case r.Algorithm == Bucket && r.Limit > 0 && r.size() > int64(MaxFill)/r.interval():
+		return fmt.Errorf("a bucket of %d that gets %d each %v takes longer than %v to fill", r.size(), r.Limit, r.Period, MaxFill)
+	}
+	return nil
+}
+
+// size is the most that the rule allows at once.
+func (r *Rule) size() int64 {
+	if r.Algorithm == Bucket && r.Burst > 0 && r.Limit > 0 {
+		return r.Burst
+	}
+	return r.Limit
+}
+
+// interval is the time in nanoseconds in which a bucket gets a token. Rounding up makes it no faster than the rule says.
+func (r *Rule) interval() int64 { return (int64(r.Period)-1)/r.Limit + 1 }
+
+// period is the Period in microseconds.
+func (r *Rule) period() int64 { return int64(r.Period / time.Microsecond) }
