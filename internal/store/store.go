@@ -20,22 +20,22 @@ var (
 	ErrConflict = errors.New("changed in the store by somebody else")
 	// ErrTooLarge says that a key or value is longer than a store takes.
 	ErrTooLarge = errors.New("too large for the store")
-	// ErrInvalid says that a key or prefix is not one, or that a ttl is negative.
-	ErrInvalid = errors.New("no key of a store")
+	// ErrInvalid says that a key or prefix is not one, that a ttl is negative, or that a limit is below 1.
+	ErrInvalid = errors.New("not what a store takes")
 	// ErrFull says that there is no room for an item; nothing was changed.
 	ErrFull = errors.New("the store is full")
 	// ErrClosed says that the store was closed.
 	ErrClosed = errors.New("the store is closed")
 )
 
-// The limits of an item, in bytes, and of what List returns at once.
+// The limits of an item, in bytes.
 const (
 	MaxKey   = 512
 	MaxValue = 1 << 20
-	// MaxPage is the most items that one List returns, and MaxPageBytes how many bytes of values it returns before it stops; the item that goes beyond is still in.
-	MaxPage      = 1000
-	MaxPageBytes = 4 << 20
 )
+
+// pageOfAll is how many items All asks for at once.
+const pageOfAll = 500
 
 // Item is a value under a key.
 type Item struct {
@@ -82,8 +82,7 @@ type Store interface {
 	Put(ctx context.Context, key string, value []byte, ttl time.Duration, c Condition) (version uint64, err error)
 	// Delete removes the item under key: ErrNotFound if there is none, ErrConflict if the condition does not hold. If it asks for version 0 there is nothing to remove: ErrNotFound or ErrConflict.
 	Delete(ctx context.Context, key string, c Condition) error
-	// List returns up to limit items whose keys start with prefix and are greater than after, in byte order of their keys. A limit that is not between 1 and MaxPage means MaxPage. Fewer items than that say nothing:
-	// the list is at its end when nothing is returned. All asks until then.
+	// List returns the first limit items whose keys start with prefix and are greater than after, in byte order of their keys; fewer only if there are no more. A limit below 1 is ErrInvalid.
 	List(ctx context.Context, prefix, after string, limit int) ([]Item, error)
 	// Watch calls change for every change below prefix that is made from now on, by any gateway that shares the store, within a second of it, until ctx is over or the store is closed; it returns ctx's error or
 	// ErrClosed then. Both functions are called by the goroutine that called Watch, never at once. Changes of one key arrive in their order; of several changes of one key in a short time only the last may arrive.
@@ -134,12 +133,12 @@ func CheckPut(key string, value []byte, ttl time.Duration) error {
 	return nil
 }
 
-// Page is the limit that List goes by.
-func Page(limit int) int {
-	if limit < 1 || limit > MaxPage {
-		return MaxPage
+// CheckList is what all drivers ask of a List.
+func CheckList(prefix string, limit int) error {
+	if limit < 1 {
+		return fmt.Errorf("%w: a list of %d items", ErrInvalid, limit)
 	}
-	return limit
+	return CheckPrefix(prefix)
 }
 
 // NextVersion is the version after last that a store gives at a time. It follows the clock, so that a store that lost its last writes in a crash does not give their versions again.
@@ -151,18 +150,18 @@ func NextVersion(last uint64, now time.Time) uint64 {
 func All(ctx context.Context, s Store, prefix string) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
 		for after := ""; ; {
-			items, err := s.List(ctx, prefix, after, 0)
+			items, err := s.List(ctx, prefix, after, pageOfAll)
 			if err != nil {
 				yield(Item{}, err)
-				return
-			}
-			if len(items) == 0 {
 				return
 			}
 			for _, item := range items {
 				if !yield(item, nil) {
 					return
 				}
+			}
+			if len(items) < pageOfAll {
+				return
 			}
 			after = items[len(items)-1].Key
 		}
