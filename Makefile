@@ -35,6 +35,7 @@ race: ## The tests of the main module, with the race detector.
 modules: ## The tests with heavy dependencies: public vectors, differential oracles, the foreign identity provider, attacks on the binary.
 	cd test && go test -count=1 -timeout 8m ./... # anew each time: go does not see that they depend on the program
 	cd jose/internal/rsaverify/asm && go test ./... # the assembly is what its generator writes
+	cd jose/internal/p256verify/asm && go test ./...
 
 fuzz: ## Run every fuzz target for FUZZTIME.
 	@scripts/fuzz $(FUZZTIME) $(MODULES)
