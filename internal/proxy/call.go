@@ -56,6 +56,7 @@ type call struct {
 	trailer *requestTrailer
 	body    body
 	hasBody bool
+	asks    bool // the request is whole, and is written when its answer is waited for
 	wrote   bool // a byte of the request was written
 
 	// The sending half, where it has a goroutine of its own.
@@ -216,7 +217,7 @@ func (c *call) recycle() {
 		c.fed.Store(0)
 		c.sending, c.sendErr = false, nil
 	}
-	c.wrote, c.at, c.have, c.interim, c.forwarded, c.writeErr, c.complete, c.closes = false, 0, 0, 0, false, nil, false, false
+	c.asks, c.wrote, c.at, c.have, c.interim, c.forwarded, c.writeErr, c.complete, c.closes = false, false, 0, 0, 0, false, nil, false, false
 	if cap(c.out) <= 4*headBytes && cap(c.resp.Header) <= 256 && cap(c.fields) <= 256 {
 		m.calls.calls.Put(c)
 	}
@@ -316,7 +317,7 @@ func (c *call) read(p []byte, limit time.Duration, forHead bool) (int, error) {
 		if err := c.link.limitRead(c.now, wait); err != nil {
 			return 0, err
 		}
-		n, err := c.link.Read(p)
+		n, failed, err := c.receive(p)
 		switch {
 		case n > 0:
 			return n, nil // an error comes again
@@ -324,7 +325,7 @@ func (c *call) read(p []byte, limit time.Duration, forHead bool) (int, error) {
 			return 0, io.ErrNoProgress
 		case c.link.stopped.Load():
 			return 0, errStopped
-		case !timedOut(err):
+		case failed, !timedOut(err):
 			return 0, err
 		case c.client != nil && (!c.sending || c.sent.Load()) && c.client.Gone():
 			return 0, errGone

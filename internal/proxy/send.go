@@ -12,6 +12,7 @@ import (
 
 	"github.com/jotgate/jotgate/internal/gate"
 	codec "github.com/jotgate/jotgate/internal/h1"
+	"github.com/jotgate/jotgate/internal/rawconn"
 )
 
 const (
@@ -113,7 +114,7 @@ func oneHop(f gate.Field) bool {
 	return false
 }
 
-// send writes the head and what is there of the body. If more is to come, sending goes on in another goroutine, because the server may answer before it has everything.
+// send writes the head and what is there of the body. If that is the whole request, it is left to ask. If more is to come, sending goes on in another goroutine, because the server may answer before it has everything.
 func (c *call) send() error {
 	whole := !c.hasBody
 	if c.hasBody {
@@ -127,17 +128,46 @@ func (c *call) send() error {
 	if err := l.limitWrite(c.now, c.s.key.idle); err != nil {
 		return err
 	}
+	if whole {
+		c.asks = true
+		return nil
+	}
 	n, err := l.Write(c.out)
-	c.wrote = n > 0
-	if err != nil && (n == 0 && l.used || !brokenOff(err)) {
+	if err := c.written(n, err); err != nil {
 		return err
 	}
-	c.closes = err != nil // a server that answers before it has read the whole request and then closes has an answer to be read
-	if err == nil && !whole {
+	if err == nil {
 		c.sending = true
 		c.sender.Go(c.sendRest)
 	}
 	return nil
+}
+
+// written judges the write of the first n bytes, which ended with err. A server that answers before it has read the whole request and then closes has an answer to be read.
+func (c *call) written(n int, err error) error {
+	c.wrote = n > 0
+	if err != nil && (n == 0 && c.link.used || !brokenOff(err)) {
+		return err
+	}
+	c.closes = err != nil
+	return nil
+}
+
+// receive is a read from the server, before which the request is written if that was left to it. failed reports that err is of the writing.
+func (c *call) receive(p []byte) (n int, failed bool, err error) {
+	if c.asks {
+		c.asks = false
+		sent, n, err := rawconn.Ask(c.link.Conn, c.out, p)
+		if sent == len(c.out) {
+			c.wrote = true
+			return n, false, err
+		}
+		if err := c.written(sent, err); err != nil {
+			return 0, true, err
+		}
+	}
+	n, err = c.link.Read(p)
+	return n, false, err
 }
 
 // gather takes what is there of the body, and reports whether that is all.

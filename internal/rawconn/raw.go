@@ -46,6 +46,11 @@ type Conn struct {
 	out      []byte
 	outErr   syscall.Errno
 	tryWrite func(fd uintptr) bool
+
+	asking bool   // Ask has not written yet
+	unsent []byte // what Ask could not write at once
+	askErr syscall.Errno
+	tryAsk func(fd uintptr) bool
 }
 
 var _ net.Conn = (*Conn)(nil)
@@ -56,7 +61,7 @@ func wrap(t *net.TCPConn) net.Conn {
 		return t
 	}
 	c := &Conn{tcp: t, raw: raw}
-	c.tryRead, c.tryLazy, c.tryWrite, c.tryProbe = c.receive, c.receiveLazy, c.send, c.peek
+	c.tryRead, c.tryLazy, c.tryWrite, c.tryProbe, c.tryAsk = c.receive, c.receiveLazy, c.send, c.peek, c.ask
 	return c
 }
 
@@ -108,6 +113,21 @@ func (c *Conn) send(fd uintptr) bool {
 	return true
 }
 
+// ask is send first, and receive when something has come. RawConn has taken note of what came before, and begun to listen anew: what comes in answer is not missed.
+func (c *Conn) ask(fd uintptr) bool {
+	if !c.asking {
+		return c.receive(fd)
+	}
+	c.asking = false
+	c.writing.Lock()
+	c.out, c.outErr = c.unsent, 0
+	c.send(fd)
+	c.unsent, c.askErr = c.out, c.outErr
+	c.out = nil
+	c.writing.Unlock()
+	return len(c.unsent) > 0
+}
+
 // peek is recvfrom(2) of one byte that stays where it is.
 func (c *Conn) peek(fd uintptr) {
 	for {
@@ -141,6 +161,37 @@ func (c *Conn) ReadLazy(get func() []byte, put func([]byte)) (buf []byte, n int,
 	buf = c.in
 	c.get, c.put, c.in = nil, nil, nil
 	return buf, c.got, c.readError(err)
+}
+
+// Ask is the function of that name.
+func (c *Conn) Ask(out, p []byte) (sent, n int, err error) {
+	if len(out) == 0 || len(p) == 0 {
+		return 0, 0, nil
+	}
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	c.in, c.got, c.inErr = p, 0, 0
+	c.asking, c.unsent, c.askErr = true, out, 0
+	err = c.raw.Read(c.tryAsk)
+	rest := c.unsent
+	c.in, c.unsent = nil, nil
+	if sent = len(out) - len(rest); sent == len(out) {
+		return sent, c.got, c.readError(err)
+	}
+	switch {
+	case err != nil:
+		return sent, 0, c.opError("read", err)
+	case c.askErr != 0:
+		return sent, 0, c.opError("write", os.NewSyscallError("write", c.askErr))
+	}
+	more, err := c.Write(rest)
+	if sent += more; err != nil {
+		return sent, 0, err
+	}
+	c.in = p
+	err = c.raw.Read(c.tryRead)
+	c.in = nil
+	return sent, c.got, c.readError(err)
 }
 
 // readError is the error of a read that ended with err (from waiting) and c.inErr (from the call).

@@ -49,6 +49,24 @@ func ReadLazy(c net.Conn, get func() []byte, put func([]byte)) (buf []byte, n in
 	return buf, n, err
 }
 
+// asker is a connection that can write and then wait for what comes.
+type asker interface {
+	Ask(out, p []byte) (sent, n int, err error)
+}
+
+// Ask writes out to c, on which nothing has come that was not read (Probe can tell), and reads what then comes into p: Write and Read, without an attempt to read what cannot be there yet. Neither may be empty. If sent is less than
+// len(out), err is what kept the rest from being written, and nothing was read. Otherwise n and err are those of the Read. A read deadline that is past keeps out from being written too.
+func Ask(c net.Conn, out, p []byte) (sent, n int, err error) {
+	if a, ok := c.(asker); ok {
+		return a.Ask(out, p)
+	}
+	if sent, err = c.Write(out); err != nil {
+		return sent, 0, err
+	}
+	n, err = c.Read(p)
+	return sent, n, err
+}
+
 // State is what Probe sees of a connection on which nothing is expected.
 type State uint8
 
