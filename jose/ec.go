@@ -3,11 +3,13 @@ package jose
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/fips140"
 	"fmt"
 	"math/big"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	k1ecdsa "github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+	"github.com/jotgate/jotgate/jose/internal/p256verify"
 )
 
 // secp256k1Name is the name of the curve in a JWK (RFC 8812 section 3.1).
@@ -17,6 +19,8 @@ const secp256k1Name = "secp256k1"
 type ecMaterial struct {
 	public *ecdsa.PublicKey
 	alg    Algorithm
+	// prepared verifies instead of crypto/ecdsa, where it is not nil.
+	prepared *p256verify.Key
 }
 
 // nistCurve returns the curve of a JWK's crv, and the one algorithm for it.
@@ -38,7 +42,20 @@ func newEC(public *ecdsa.PublicKey) (*ecMaterial, error) {
 	if curve == nil {
 		return nil, fmt.Errorf("%w: curve %s", ErrKeyUnsupported, quote(public.Curve.Params().Name))
 	}
-	return &ecMaterial{public, alg}, nil
+	return &ecMaterial{public, alg, prepareEC(public)}, nil
+}
+
+// prepareEC returns nil for a key that is for crypto/ecdsa. In FIPS 140-3 mode every key is:
+// only the validated module may verify then.
+func prepareEC(public *ecdsa.PublicKey) *p256verify.Key {
+	if fips140.Enabled() {
+		return nil
+	}
+	prepared, ok := p256verify.New(public)
+	if !ok {
+		return nil
+	}
+	return prepared
 }
 
 // ecFromJWK reads crv, x and y. The coordinates must be as long as the field
@@ -81,9 +98,13 @@ func fieldBytes(curve elliptic.Curve) int { return (curve.Params().BitSize + 7) 
 
 func (m *ecMaterial) algorithms() Algorithms { return NewAlgorithms(m.alg) }
 
-// verify takes r and s of exactly the field's length; crypto/ecdsa refuses what is
-// not between 0 and the order.
+// verify takes r and s of exactly the field's length; what is not between 0 and the order is
+// refused.
 func (m *ecMaterial) verify(alg Algorithm, message, signature []byte) bool {
+	if m.prepared != nil {
+		var buffer [maxDigest]byte
+		return m.prepared.Verify(alg.digest(buffer[:0], message), signature)
+	}
 	size := fieldBytes(m.public.Curve)
 	if len(signature) != 2*size {
 		return false
