@@ -92,8 +92,12 @@ func (w *walk) fill(s *structure, typ reflect.Type) {
 		case w.comments[s.name+"."+f.Name] == "":
 			w.t.Errorf("%s.%s has no comment", s.name, f.Name)
 		}
+		kind := f.Type
+		if kind.Kind() == reflect.Pointer && kind.Elem().Kind() == reflect.Slice {
+			kind = kind.Elem() // a list that may be absent, which its comment tells
+		}
 		s.keys = append(s.keys, key{
-			name: name, text: inUsersWords(w.comments[s.name+"."+f.Name], names), typ: f.Type,
+			name: name, text: inUsersWords(w.comments[s.name+"."+f.Name], names), typ: kind,
 			file: f.Tag.Get("path") != "", required: f.Tag.Get("required") == "true", usual: usual.Elem().Field(i),
 		})
 	}
@@ -213,7 +217,7 @@ func typeName(k key) (words, schema string) {
 	switch k.typ.Kind() {
 	case reflect.Bool:
 		return "true or false", "boolean"
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		return "number", "number"
 	case reflect.String:
 		if k.file {

@@ -49,7 +49,7 @@ func (m mirrored[V]) over(now time.Time) bool { return !m.expires.IsZero() && !n
 
 // OpenMirror begins to read and to follow what is below prefix. key and value make an entry of an item; items whose key is none are left out, and named in the log. The caller closes the mirror.
 func OpenMirror[K comparable, V any](s Store, prefix string, log *slog.Logger, key func(string) (K, bool), value func(Item) V) *Mirror[K, V] {
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.Background()) //nolint:gosec // Close calls it
 	m := &Mirror[K, V]{
 		store: s, prefix: prefix, key: key, value: value, log: log, changed: make(chan struct{}, 1),
 		entries: make(map[K]mirrored[V]), loaded: make(chan struct{}), stop: stop, done: make(chan struct{}),

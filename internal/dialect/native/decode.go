@@ -35,8 +35,12 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, tag reflect.StructTag, at
 	switch t := v.Type(); {
 	case t.Kind() == reflect.Pointer:
 		target := reflect.New(t.Elem())
-		setDefaults(target.Elem())
 		v.Set(target)
+		if t.Elem().Kind() == reflect.Slice {
+			d.list(n, target.Elem(), tag, at)
+			return
+		}
+		setDefaults(target.Elem())
 		d.mapping(n, target.Elem(), at)
 	case isPlainStruct(t):
 		d.mapping(n, v, at)

@@ -119,7 +119,7 @@ func (e *encoder) value(v reflect.Value) (*yaml.Node, error) {
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
-		return e.mapping(v.Elem())
+		return e.value(v.Elem())
 	case reflect.Struct:
 		return e.mapping(v)
 	case reflect.Slice:
@@ -128,7 +128,7 @@ func (e *encoder) value(v reflect.Value) (*yaml.Node, error) {
 		return e.table(v)
 	case reflect.Bool:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v.Bool())}, nil
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.FormatInt(v.Int(), 10)}, nil
 	case reflect.String:
 		return literal(v.String())

@@ -90,13 +90,13 @@ func TestTypes(t *testing.T) {
 	known := map[reflect.Type]bool{
 		reflect.TypeFor[time.Duration](): true, reflect.TypeFor[netip.Prefix](): true,
 		reflect.TypeFor[gate.Secret](): true, reflect.TypeFor[gate.Bytes](): true,
-		reflect.TypeFor[bool](): true, reflect.TypeFor[int](): true, reflect.TypeFor[string](): true,
+		reflect.TypeFor[bool](): true, reflect.TypeFor[int](): true, reflect.TypeFor[int64](): true, reflect.TypeFor[string](): true,
 	}
 	var walk func(reflect.Type, string)
 	walk = func(typ reflect.Type, path string) {
 		switch {
 		case known[typ]:
-		case typ.Kind() == reflect.Slice, typ.Kind() == reflect.Pointer && typ.Elem().Kind() == reflect.Struct:
+		case typ.Kind() == reflect.Slice, typ.Kind() == reflect.Pointer && (typ.Elem().Kind() == reflect.Struct || typ.Elem() == reflect.TypeFor[[]string]()):
 			walk(typ.Elem(), path)
 		case typ == reflect.TypeFor[map[string]string]():
 		case typ.Kind() == reflect.Struct:

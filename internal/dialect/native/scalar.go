@@ -64,7 +64,7 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, tag reflect.StructTag, a
 	switch v.Kind() {
 	case reflect.Bool:
 		d.boolean(t, v, at)
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		d.integer(t, v, at)
 	default:
 		d.string(t, v, tag, at)
@@ -84,7 +84,7 @@ func expectation(t reflect.Type) (want, hint string) {
 	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false", "write true or false"
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		return "a whole number", "write decimal digits"
 	}
 	return "text", ""
