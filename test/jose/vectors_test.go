@@ -114,6 +114,9 @@ func TestSignatureVectors(t *testing.T) {
 				key := group.key(t)
 				for _, v := range group.Tests {
 					ok := key != nil && key.VerifyBytes(test.alg, v.Msg, v.Sig) == nil
+					if key != nil && test.alg == jose.ES256 {
+						again(t, key, v, ok)
+					}
 					if ok {
 						accepted++
 					} else {
@@ -129,6 +132,16 @@ func TestSignatureVectors(t *testing.T) {
 				t.Errorf("accepted %d, rejected %d; want %d and %d", accepted, rejected, test.accept, test.reject)
 			}
 		})
+	}
+}
+
+// again judges a vector until its key verifies in the way that comes after the first few uses.
+func again(t *testing.T, key *jose.Key, v vector, first bool) {
+	t.Helper()
+	for use := range 20 {
+		if ok := key.VerifyBytes(jose.ES256, v.Msg, v.Sig) == nil; ok != first {
+			t.Errorf("case %d (%s): accepted = %t at use %d, %t at first", v.TcID, v.Comment, ok, use+1, first)
+		}
 	}
 }
 
