@@ -47,25 +47,45 @@ const (
 
 // Valid returns what is wrong with r. A rule that is not valid allows nothing.
 func (r Rule) Valid() error {
+	if err := r.bounds(); err != nil {
+		return err
+	}
+	if _, ok := r.terms(); !ok && r.Limit > 0 {
+		return fmt.Errorf("a bucket of %d that gets %d each %v takes longer than %v to fill", r.size(), r.Limit, r.Period, MaxFill)
+	}
+	return nil
+}
+
+// The bounds of a rule that are not kept.
+var (
+	errAlgorithm = errors.New("the algorithm of a limit is bucket, fixedWindow or slidingWindow")
+	errLimit     = fmt.Errorf("a limit is from 0 to %d", int64(MaxLimit))
+	errSliding   = fmt.Errorf("the limit of a sliding window is at most %d", int64(MaxSlidingLimit))
+	errNoPeriod  = errors.New("only a fixed window may have no period")
+	errPeriod    = errors.New("a period is from 1ms to ten years")
+	errFraction  = errors.New("a period is in whole microseconds")
+	errNoBurst   = errors.New("only a bucket has a burst")
+	errBurst     = fmt.Errorf("a burst is from 0 to %d", int64(MaxLimit))
+)
+
+func (r *Rule) bounds() error {
 	switch {
 	case r.Algorithm >= algorithms:
-		return errors.New("the algorithm of a limit is bucket, fixedWindow or slidingWindow")
+		return errAlgorithm
 	case r.Limit < 0 || r.Limit > MaxLimit:
-		return fmt.Errorf("a limit is from 0 to %d", int64(MaxLimit))
+		return errLimit
 	case r.Algorithm == SlidingWindow && r.Limit > MaxSlidingLimit:
-		return fmt.Errorf("the limit of a sliding window is at most %d", int64(MaxSlidingLimit))
+		return errSliding
 	case r.Period == 0 && r.Algorithm != FixedWindow:
-		return errors.New("only a fixed window may have no period")
+		return errNoPeriod
 	case r.Period != 0 && (r.Period < MinPeriod || r.Period > MaxPeriod):
-		return errors.New("a period is from 1ms to ten years")
+		return errPeriod
 	case r.Period%time.Microsecond != 0:
-		return errors.New("a period is in whole microseconds")
+		return errFraction
 	case r.Burst != 0 && r.Algorithm != Bucket:
-		return errors.New("only a bucket has a burst")
+		return errNoBurst
 	case r.Burst < 0 || r.Burst > MaxLimit:
-		return fmt.Errorf("a burst is from 0 to %d", int64(MaxLimit))
-	case r.Algorithm == Bucket && r.Limit > 0 && r.size() > int64(MaxFill)/r.interval():
-		return fmt.Errorf("a bucket of %d that gets %d each %v takes longer than %v to fill", r.size(), r.Limit, r.Period, MaxFill)
+		return errBurst
 	}
 	return nil
 }
@@ -80,6 +100,3 @@ func (r *Rule) size() int64 {
 
 // interval is the time in nanoseconds in which a bucket gets a token. Rounding up makes it no faster than the rule says.
 func (r *Rule) interval() int64 { return (int64(r.Period)-1)/r.Limit + 1 }
-
-// period is the Period in microseconds.
-func (r *Rule) period() int64 { return int64(r.Period / time.Microsecond) }
