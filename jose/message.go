@@ -36,6 +36,12 @@ type Message struct {
 	input     []byte // the signing input as it was received
 	payload   []byte
 	signature []byte
+
+	buffer []byte // that all of the above but the header are in
+	// parser is who remembers the header once the message has been verified, nil for
+	// nobody; encoded is the header's part of input.
+	parser  *Parser
+	encoded []byte
 }
 
 // Header returns the unverified header.
@@ -58,39 +64,68 @@ func (m *Message) Signature() []byte { return m.signature }
 //
 // The error is exactly one of ErrMalformed, ErrTooLarge, ErrEncrypted,
 // ErrHeaderInvalid, ErrDuplicateMember, ErrUnsupportedAlgorithm and ErrCritical.
+// A [Parser] does the same for many tokens with less work.
 func Parse(token string, limits Limits) (*Message, error) {
-	limits = limits.withDefaults()
+	m := new(Message)
+	if err := m.parse(token, limits.withDefaults(), nil); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// parse makes m the message of token. On an error nothing is left in it.
+func (m *Message) parse(token string, limits Limits, p *Parser) (err error) {
+	*m = Message{buffer: m.buffer}
+	defer func() {
+		if err != nil {
+			*m = Message{buffer: m.buffer}
+		}
+	}()
 	if len(token) > limits.TokenBytes {
-		return nil, fmt.Errorf("%w: token longer than %d bytes", ErrTooLarge, limits.TokenBytes)
+		return fmt.Errorf("%w: token longer than %d bytes", ErrTooLarge, limits.TokenBytes)
 	}
 	first, second, err := split(token)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if base64.RawURLEncoding.DecodedLen(first) > limits.HeaderBytes {
-		return nil, fmt.Errorf("%w: header longer than %d bytes", ErrTooLarge, limits.HeaderBytes)
+		return fmt.Errorf("%w: header longer than %d bytes", ErrTooLarge, limits.HeaderBytes)
 	}
-	raw := []byte(token)
-	// One buffer takes all three decoded segments.
-	buf := make([]byte, 0, base64.RawURLEncoding.DecodedLen(len(raw)))
-	header, buf, err := decodeSegment(buf, raw[:first], "header")
+	// One buffer takes the token and all three decoded segments.
+	m.buffer = slices.Grow(m.buffer[:0], len(token)+base64.RawURLEncoding.DecodedLen(len(token)))
+	raw := append(m.buffer, token...)
+	free := raw[len(raw):]
+	raw = raw[:len(raw):len(raw)]
+	m.input = raw[:second:second]
+	if known := p.find(token[:first]); known != nil {
+		m.header = known.header
+	} else if free, err = m.parseHeader(free, raw[:first:first], limits, p); err != nil {
+		return err
+	}
+	if m.payload, free, err = decodeSegment(free, raw[first+1:second], "payload"); err != nil {
+		return err
+	}
+	if m.signature, _, err = decodeSegment(free, raw[second+1:], "signature"); err != nil {
+		return err
+	}
+	if len(m.signature) == 0 {
+		return fmt.Errorf("%w: no signature", ErrMalformed)
+	}
+	return nil
+}
+
+// parseHeader reads a header that is not remembered.
+func (m *Message) parseHeader(free, encoded []byte, limits Limits, p *Parser) ([]byte, error) {
+	text, free, err := decodeSegment(free, encoded, "header")
 	if err != nil {
 		return nil, err
 	}
-	m := &Message{input: raw[:second:second]}
-	if err := m.header.parse(string(header), limits); err != nil {
+	// The header keeps its text: it may outlive the buffer.
+	if err := m.header.parse(string(text), limits); err != nil {
 		return nil, err
 	}
-	if m.payload, buf, err = decodeSegment(buf, raw[first+1:second], "payload"); err != nil {
-		return nil, err
-	}
-	if m.signature, _, err = decodeSegment(buf, raw[second+1:], "signature"); err != nil {
-		return nil, err
-	}
-	if len(m.signature) == 0 {
-		return nil, fmt.Errorf("%w: no signature", ErrMalformed)
-	}
-	return m, nil
+	m.parser, m.encoded = p, encoded
+	return free, nil
 }
 
 // split finds the two dots of a JWS, in constant memory however many there are.
@@ -127,17 +162,20 @@ func decodeSegment(buf, segment []byte, name string) (decoded, rest []byte, err 
 
 var errBase64 = errors.New("not canonical base64url")
 
+// strictBase64 refuses non-zero trailing bits. It is kept since making it copies its tables.
+var strictBase64 = base64.RawURLEncoding.Strict()
+
 // appendBase64URL decodes unpadded base64url and refuses what is not the one
 // encoding of its bytes: the decoder's Strict mode refuses non-zero trailing bits
-// but still skips line breaks, so these are looked for first.
+// but still skips line breaks, and what it skipped is missing in the result.
 func appendBase64URL(dst, src []byte) ([]byte, error) {
-	for _, c := range src {
-		if c == '\n' || c == '\r' {
-			return nil, errBase64
-		}
+	// One character over four is never right, and would be as long as none.
+	if len(src)%4 == 1 {
+		return nil, errBase64
 	}
-	dst, err := base64.RawURLEncoding.Strict().AppendDecode(dst, src)
-	if err != nil {
+	start := len(dst)
+	dst, err := strictBase64.AppendDecode(dst, src)
+	if err != nil || len(dst)-start != strictBase64.DecodedLen(len(src)) {
 		return nil, errBase64
 	}
 	return dst, nil
@@ -217,5 +255,6 @@ func Verify(m *Message, key *Key, allowed Algorithms) (payload []byte, err error
 	if err := key.VerifyBytes(alg, m.input, m.signature); err != nil {
 		return nil, err
 	}
+	m.parser.remember(m)
 	return m.payload, nil
 }

@@ -8,12 +8,22 @@ import (
 	"encoding/asn1"
 	"encoding/base64"
 	"fmt"
+	"hash"
+	"sync"
 )
 
 // secretMaterial is the key of a MAC.
 type secretMaterial struct {
 	secret sealed
 	fits   Algorithms
+	states [3]sync.Pool // of *macState, for HS256, HS384 and HS512
+}
+
+// macState is an HMAC that was made for the secret: its padded key has been hashed already
+// (RFC 2104 section 4), and Reset goes back to that point.
+type macState struct {
+	mac hash.Hash
+	sum [maxDigest]byte
 }
 
 // sealed holds secret bytes where printing cannot reach them: fmt follows pointers,
@@ -145,13 +155,30 @@ func secretFromJWK(j *jwk, allowShort bool) (*secretMaterial, error) {
 func (m *secretMaterial) algorithms() Algorithms { return m.fits }
 
 func (m *secretMaterial) verify(alg Algorithm, message, signature []byte) bool {
-	return hmac.Equal(m.mac(alg, message), signature)
+	s := m.take(alg)
+	defer m.states[alg-HS256].Put(s)
+	return hmac.Equal(s.over(message), signature)
 }
 
 func (m *secretMaterial) mac(alg Algorithm, message []byte) []byte {
-	h := hmac.New(alg.hash().New, m.secret())
-	h.Write(message)
-	return h.Sum(nil)
+	s := m.take(alg)
+	defer m.states[alg-HS256].Put(s)
+	return bytes.Clone(s.over(message))
+}
+
+// take returns a state of the algorithm that nobody else uses.
+func (m *secretMaterial) take(alg Algorithm) *macState {
+	if s, ok := m.states[alg-HS256].Get().(*macState); ok {
+		return s
+	}
+	return &macState{mac: hmac.New(alg.hash().New, m.secret())}
+}
+
+// over returns the MAC of message, in the state's own memory.
+func (s *macState) over(message []byte) []byte {
+	s.mac.Reset()
+	s.mac.Write(message)
+	return s.mac.Sum(s.sum[:0])
 }
 
 func (m *secretMaterial) required() []member { return nil }

@@ -65,28 +65,43 @@ func (l Limits) orDefault() Limits {
 	return l
 }
 
-// Set is a parsed payload. It is read-only and safe for concurrent use, and does not share memory with the bytes it was parsed from.
+// Set is a parsed payload. It is read-only and safe for concurrent use.
 type Set struct {
 	text  string
 	nodes []node // the tree in document order; the first is the payload itself
-	// resolved is the memory of strings that contained escapes; the others share that of text.
-	resolved int
+	// resolved holds the strings that are written with escapes; the others are parts of text.
+	resolved string
 }
 
-// node is one value. Its children follow it; next jumps over them to its next sibling.
+// node is one value. Its children follow it; next jumps over them to its next sibling. It has no pointers, so that the garbage collector need not look at the
+// many nodes of the many sets that are kept.
 type node struct {
-	key      string // the member name, resolved; empty in arrays
-	text     string // a string's resolved text; of anything else the text as written
-	from, to int32  // the value's place in Set.text
-	next     int32  // index of the node after this one and all below it
-	size     int32  // children
-	kind     Kind
+	key   span  // the member name, resolved; empty in arrays
+	text  span  // a string's resolved text; of anything else the text as written
+	whole span  // the value as written
+	next  int32 // index of the node after this one and all below it
+	kind  Kind
 }
 
-// Size returns how many bytes of memory the set holds on to.
+// span is a part of Set.text, or, from there on, of Set.resolved.
+type span struct{ from, to uint32 }
+
+func (s span) len() int { return int(s.to - s.from) }
+
+// in returns the part of the two texts. It is all in one of the two; what was resolved is never empty.
+func (s span) in(text, resolved string) string {
+	if n := uint32(len(text)); s.to > n {
+		return resolved[s.from-n : s.to-n]
+	}
+	return text[s.from:s.to]
+}
+
+func (s *Set) in(at span) string { return at.in(s.text, s.resolved) }
+
+// Size returns how many bytes of memory the set holds on to, without itself.
 func (s *Set) Size() int {
-	const sizeOfNode = 56
-	return len(s.text) + cap(s.nodes)*sizeOfNode + s.resolved
+	const sizeOfNode = 32
+	return len(s.text) + cap(s.nodes)*sizeOfNode + len(s.resolved)
 }
 
 // Root returns the payload itself, an object.

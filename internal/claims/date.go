@@ -29,7 +29,25 @@ func (v Value) NumericDate() (time.Time, error) {
 	if !ok {
 		return time.Time{}, ErrNotNumber
 	}
+	if seconds, ok := wholeSeconds(literal); ok {
+		return time.Unix(seconds, 0).UTC(), nil
+	}
 	return numericDate(literal)
+}
+
+// wholeSeconds reads what nearly every date is: some digits, few enough.
+func wholeSeconds(literal string) (seconds int64, ok bool) {
+	if len(literal) > maxDateDigits {
+		return 0, false
+	}
+	for i := range len(literal) {
+		c := literal[i]
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		seconds = seconds*10 + int64(c-'0')
+	}
+	return seconds, true
 }
 
 // numericDate converts a valid JSON number by its decimal digits; floating point would round dates that differ to the same one.

@@ -1,29 +1,57 @@
 package claims
 
 import (
+	"math/bits"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // string reads a string or member name. The next byte is its opening quote.
-func (p *parser) string() (string, error) {
+func (p *parser) string() (span, error) {
 	p.at++
 	start := p.at
-	for p.at < len(p.text) {
-		switch c := p.text[p.at]; {
-		case c == '"':
-			s := p.text[start:p.at]
-			p.at++
-			return s, p.fits(len(s))
-		case c == '\\':
-			return p.escaped(start)
-		case c < ' ':
-			return "", p.fail(ErrMalformed, "a control character in a string")
-		}
+	p.plain()
+	switch p.peek() {
+	case '"':
+		text := p.since(start)
 		p.at++
+		return text, p.fits(text.len())
+	case '\\':
+		return p.escaped(start)
 	}
-	return "", p.fail(ErrMalformed, "a string is not closed")
+	return span{}, p.broken()
+}
+
+// broken is the error of a string that has come to its end without a quote, or to a control character.
+func (p *parser) broken() error {
+	if p.at < len(p.text) {
+		return p.fail(ErrMalformed, "a control character in a string")
+	}
+	return p.fail(ErrMalformed, "a string is not closed")
+}
+
+// plain moves on to the next quote, backslash or control character, or to the end. It looks at eight bytes at once: a byte of found has its highest bit set if
+// it is one of them, and the lowest such byte is exact, since a borrow can only come from one below.
+func (p *parser) plain() {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	text, at := p.text, p.at
+	for ; len(text)-at >= 8; at += 8 {
+		s := text[at : at+8]
+		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		quote, backslash := w^('"'*ones), w^('\\'*ones)
+		found := ((w - ' '*ones) &^ w) | ((quote - ones) &^ quote) | ((backslash - ones) &^ backslash)
+		if found &= highs; found != 0 {
+			p.at = at + bits.TrailingZeros64(found)/8
+			return
+		}
+	}
+	for ; at < len(text); at++ {
+		if c := text[at]; c == '"' || c == '\\' || c < ' ' {
+			break
+		}
+	}
+	p.at = at
 }
 
 func (p *parser) fits(length int) error {
@@ -34,30 +62,30 @@ func (p *parser) fits(length int) error {
 }
 
 // escaped reads a string that started at start, from its first backslash on, which is next.
-func (p *parser) escaped(start int) (string, error) {
-	if p.resolved.Cap() == 0 {
-		p.resolved.Grow(len(p.text) - start) // resolving never makes text longer
+func (p *parser) escaped(start int) (span, error) {
+	if p.resolved == nil {
+		p.resolved = make([]byte, 0, len(p.text)-start) // resolving never makes text longer
 	}
-	from := p.resolved.Len()
-	p.resolved.WriteString(p.text[start:p.at])
-	for p.at < len(p.text) {
-		switch c := p.text[p.at]; {
-		case c == '"':
+	from := len(p.resolved)
+	p.resolved = append(p.resolved, p.text[start:p.at]...)
+	for {
+		switch p.peek() {
+		case '"':
 			err := p.fits(p.at - start)
 			p.at++
-			return p.resolved.String()[from:], err
-		case c == '\\':
+			n := len(p.text)
+			return span{uint32(n + from), uint32(n + len(p.resolved))}, err
+		case '\\':
 			if err := p.escape(); err != nil {
-				return "", err
+				return span{}, err
 			}
-		case c < ' ':
-			return "", p.fail(ErrMalformed, "a control character in a string")
 		default:
-			p.resolved.WriteByte(c)
-			p.at++
+			return span{}, p.broken()
 		}
+		more := p.at
+		p.plain()
+		p.resolved = append(p.resolved, p.text[more:p.at]...)
 	}
-	return "", p.fail(ErrMalformed, "a string is not closed")
 }
 
 // escape resolves the escape sequence that is next.
@@ -83,7 +111,7 @@ func (p *parser) escape() error {
 	default:
 		return p.fail(ErrMalformed, "an unknown escape sequence")
 	}
-	p.resolved.WriteByte(c)
+	p.resolved = append(p.resolved, c)
 	p.at += 2
 	return nil
 }
@@ -103,7 +131,7 @@ func (p *parser) codePoint() error {
 		}
 		width *= 2
 	}
-	p.resolved.WriteRune(r)
+	p.resolved = utf8.AppendRune(p.resolved, r)
 	p.at += width
 	return nil
 }

@@ -75,7 +75,7 @@ func (v Value) AsBool() (value, ok bool) {
 
 func (v Value) textOf(kind Kind) (string, bool) {
 	if n := v.node(); n != nil && n.kind == kind {
-		return n.text, true
+		return v.set.in(n.text), true
 	}
 	return "", false
 }
@@ -84,7 +84,7 @@ func (v Value) textOf(kind Kind) (string, bool) {
 // It is the text that the expression language compares.
 func (v Value) Scalar() (text string, ok bool) {
 	if n := v.node(); n != nil && (n.kind == String || n.kind == Number || n.kind == Bool) {
-		return n.text, true
+		return v.set.in(n.text), true
 	}
 	return "", false
 }
@@ -92,17 +92,21 @@ func (v Value) Scalar() (text string, ok bool) {
 // JSON returns the value as it is written in the payload, spaces included; "" if it is Absent.
 func (v Value) JSON() string {
 	if n := v.node(); n != nil {
-		return v.set.text[n.from:n.to]
+		return v.set.in(n.whole)
 	}
 	return ""
 }
 
 // Len returns how many elements or members an array or object has; 0 for anything else.
-func (v Value) Len() int {
-	if n := v.node(); n != nil {
-		return int(n.size)
+func (v Value) Len() (n int) {
+	if kind := v.Kind(); kind != Array && kind != Object {
+		return 0
 	}
-	return 0
+	nodes := v.set.nodes
+	for i, end := v.at+1, nodes[v.at].next; i < end; i = nodes[i].next {
+		n++
+	}
+	return n
 }
 
 // Member returns an object's member of that exact name, or an Absent value.
@@ -112,7 +116,7 @@ func (v Value) Member(name string) Value {
 	}
 	nodes := v.set.nodes
 	for i, end := v.at+1, nodes[v.at].next; i < end; i = nodes[i].next {
-		if nodes[i].key == name {
+		if key := nodes[i].key; key.len() == len(name) && v.set.in(key) == name {
 			return Value{set: v.set, at: i}
 		}
 	}
@@ -142,7 +146,7 @@ func (v Value) Members() iter.Seq2[string, Value] {
 		}
 		nodes := v.set.nodes
 		for i, end := v.at+1, nodes[v.at].next; i < end; i = nodes[i].next {
-			if !yield(nodes[i].key, Value{set: v.set, at: i}) {
+			if !yield(v.set.in(nodes[i].key), Value{set: v.set, at: i}) {
 				return
 			}
 		}

@@ -3,7 +3,6 @@ package jwt
 import (
 	"context"
 	"hash/maphash"
-	"strings"
 	"time"
 
 	"github.com/jotgate/jotgate/internal/gate"
@@ -50,32 +49,33 @@ func (a *Admission) Admit(ctx context.Context, token string, now time.Time, trac
 		}
 		a.cache.counters.misses.add(now)
 	}
-	t, err := a.verifier.Authenticate(ctx, token, trace)
+	p, err := a.verifier.prove(ctx, token, remember, trace)
 	if err != nil {
 		return nil, nil, err
 	}
-	id, err := t.Judge(now, trace)
+	e := &entry{owner: a, hash: hash, text: p.text}
+	e.token.take(&p)
+	id, err := e.token.Judge(now, trace)
 	if err != nil {
 		return nil, nil, err
 	}
-	fields, err := a.rules(id, trace)
-	if err != nil {
+	if e.fields, err = a.rules(id, trace); err != nil {
 		return nil, nil, err
 	}
-	t.accepted()
+	e.token.accepted()
 	if remember {
-		// The text may be a view of a buffer that the server uses again.
-		a.cache.store(&entry{owner: a, hash: hash, text: strings.Clone(token), token: t, window: t.window(), fields: fields}, now)
+		e.window = e.token.window()
+		a.cache.store(e, now)
 	}
-	return id, fields, nil
+	return id, e.fields, nil
 }
 
-// entry is a token that has passed, with everything that a hit needs. It is immutable but for used.
+// entry is a token that has passed, with everything that a hit needs, in one piece. It is immutable but for used.
 type entry struct {
 	owner  *Admission
 	hash   uint64
 	text   string
-	token  *Token
+	token  Token
 	window window
 	fields gate.Header
 	size   int64

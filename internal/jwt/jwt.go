@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jotgate/jotgate/internal/claims"
@@ -37,7 +38,8 @@ type Keys interface {
 type Verifier struct {
 	issuers   map[string][]*Provider // of one issuer no two share an algorithm
 	anyIssuer *Provider              // nil if every token must name a known issuer
-	form      jose.Limits
+	form      *jose.Parser
+	maxBytes  int // of a token of any provider
 	payload   claims.Limits
 	known     string // the issuers, for explanations
 }
@@ -55,7 +57,7 @@ func New(providers []*Provider) (*Verifier, error) {
 	v := &Verifier{issuers: make(map[string][]*Provider, len(providers))}
 	var known []string
 	for _, p := range providers {
-		v.form.TokenBytes = max(v.form.TokenBytes, p.maxBytes)
+		v.maxBytes = max(v.maxBytes, p.maxBytes)
 		if p.anyIssuer {
 			if v.anyIssuer != nil {
 				return nil, fmt.Errorf("making a verifier: providers %s and %s both take any issuer", v.anyIssuer.name, p.name)
@@ -74,7 +76,8 @@ func New(providers []*Provider) (*Verifier, error) {
 		}
 		v.issuers[p.issuer] = append(v.issuers[p.issuer], p)
 	}
-	v.payload = payloadLimits(v.form.TokenBytes)
+	v.form = jose.NewParser(jose.Limits{TokenBytes: v.maxBytes})
+	v.payload = payloadLimits(v.maxBytes)
 	slices.Sort(known)
 	v.known = strings.Join(known, ", ")
 	return v, nil
@@ -100,30 +103,68 @@ func (v *Verifier) Verify(ctx context.Context, token string, now time.Time, trac
 // Authenticate checks all that does not depend on time: the form of the token, its issuer, algorithm and type, and the signature. The result may be
 // remembered for this very token for as long as the verifier and the keys of its provider stay the same. The error is always a *gate.Denial.
 func (v *Verifier) Authenticate(ctx context.Context, token string, trace *gate.Trace) (*Token, error) {
-	m, err := v.parse(token, trace)
+	p, err := v.prove(ctx, token, false, trace)
 	if err != nil {
 		return nil, err
 	}
-	set, err := v.parsePayload(m, trace)
-	if err != nil {
-		return nil, err
+	t := new(Token)
+	t.take(&p)
+	return t, nil
+}
+
+// proof is what a good signature says.
+type proof struct {
+	provider   *Provider
+	key        *jose.Key
+	generation uint64
+	algorithm  jose.Algorithm
+	claims     claims.Set
+	// The token and its decoded payload, in one piece of memory.
+	text, payload string
+}
+
+// keep copies the payload, and the token in front of it if that is to be kept.
+func (p *proof) keep(token string, payload []byte, keep bool) {
+	if !keep {
+		token = ""
+	}
+	var b strings.Builder
+	b.Grow(len(token) + len(payload))
+	b.WriteString(token)
+	b.Write(payload)
+	p.text, p.payload = b.String()[:len(token)], b.String()[len(token):]
+}
+
+// messages are used again: nothing of a message is kept but its header, which has memory of its own.
+var messages = sync.Pool{New: func() any { return new(jose.Message) }}
+
+// prove is Authenticate. The text is a copy in the memory of the claims if it is to be kept, and "" otherwise: the token may be a view of a buffer that the
+// server uses again.
+func (v *Verifier) prove(ctx context.Context, token string, keep bool, trace *gate.Trace) (proof, error) {
+	m := messages.Get().(*jose.Message)
+	defer messages.Put(m)
+	if err := v.parse(token, m, trace); err != nil {
+		return proof{}, err
+	}
+	var p proof
+	p.keep(token, m.UnverifiedPayload(), keep)
+	if err := v.parsePayload(p.payload, &p.claims, trace); err != nil {
+		return proof{}, err
 	}
 	header := m.Header()
-	p, err := v.pick(set.Get("iss"), header.Algorithm, trace)
-	if err != nil {
-		return nil, err
+	var err error
+	if p.provider, err = v.pick(p.claims.Get("iss"), header.Algorithm, trace); err != nil {
+		return proof{}, err
 	}
-	if err := p.admit(len(token), header, trace); err != nil {
-		return nil, err
+	if err := p.provider.admit(len(token), header, trace); err != nil {
+		return proof{}, err
 	}
-	generation := p.keys.Generation() // before the keys are asked for: a token is never taken for newer than its key
-	key, err := p.verify(ctx, m, trace)
-	if err != nil {
-		return nil, err
+	p.generation = p.provider.keys.Generation() // before the keys are asked for: a token is never taken for newer than its key
+	if p.key, err = p.provider.verify(ctx, m, trace); err != nil {
+		return proof{}, err
 	}
-	t := newToken(p, key, header.Algorithm, set)
-	t.generation = generation
-	return t, nil
+	p.algorithm = header.Algorithm
+	return p, nil
 }
 
 // settle records a check and turns it, if it failed, into the refusal. The value of a claim stays in the trace; a refusal is logged.
@@ -153,9 +194,8 @@ func clip(s string) string {
 }
 
 // parse reads the token's form and header.
-func (v *Verifier) parse(token string, trace *gate.Trace) (*jose.Message, error) {
-	m, err := jose.Parse(token, v.form)
-	if err != nil {
+func (v *Verifier) parse(token string, m *jose.Message, trace *gate.Trace) error {
+	if err := v.form.Parse(token, m); err != nil {
 		name, reason := formFailure(err)
 		for _, passed := range formChecks() {
 			if passed == name {
@@ -164,14 +204,14 @@ func (v *Verifier) parse(token string, trace *gate.Trace) (*jose.Message, error)
 			trace.Record(gate.Check{Name: passed})
 		}
 		// The error's text holds nothing of the token but the name of its algorithm.
-		return nil, settle(trace, gate.Check{Name: name, Reason: reason, Got: err.Error()}, err)
+		return settle(trace, gate.Check{Name: name, Reason: reason, Got: err.Error()}, err)
 	}
 	if trace != nil {
 		for _, passed := range formChecks() {
 			trace.Record(gate.Check{Name: passed})
 		}
 	}
-	return m, nil
+	return nil
 }
 
 // The checks that reading the form consists of, in order.
@@ -210,13 +250,14 @@ func payloadLimits(tokenBytes int) claims.Limits {
 
 // parsePayload reads the payload of an unverified message. It is bounded by the size of the token, and cheap next to a signature; before the signature is
 // verified nothing but iss is used, and that only to find the provider.
-func (v *Verifier) parsePayload(m *jose.Message, trace *gate.Trace) (*claims.Set, error) {
-	set, err := claims.Parse(m.UnverifiedPayload(), v.payload)
-	if err != nil {
-		return nil, settle(trace, gate.Check{Name: "payload", Reason: gate.ReasonPayloadInvalid, Got: err.Error()}, err)
+func (v *Verifier) parsePayload(payload string, set *claims.Set, trace *gate.Trace) error {
+	if err := set.Parse(payload, v.payload); err != nil {
+		return settle(trace, gate.Check{Name: "payload", Reason: gate.ReasonPayloadInvalid, Got: err.Error()}, err)
 	}
-	trace.Record(gate.Check{Name: "payload"})
-	return set, nil
+	if trace != nil {
+		trace.Record(gate.Check{Name: "payload"})
+	}
+	return nil
 }
 
 // pick finds the provider that answers for tokens of this issuer and algorithm.

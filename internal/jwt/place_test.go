@@ -19,12 +19,11 @@ func (neverChanging) Generation() uint64 { return 0 }
 // made is an entry that stays good.
 func made(tb testing.TB, owner *Admission, hash uint64, text string) *entry {
 	tb.Helper()
-	set, err := claims.Parse([]byte(`{}`), claims.Limits{})
-	if err != nil {
+	e := &entry{owner: owner, hash: hash, text: text, window: window{endless: true}}
+	e.token.provider = &Provider{allowMissingExpiry: true, keys: neverChanging{}}
+	if err := e.token.claims.Parse(`{}`, claims.Limits{}); err != nil {
 		tb.Fatal(err)
 	}
-	e := &entry{owner: owner, hash: hash, text: text, window: window{endless: true}, token: &Token{provider: &Provider{allowMissingExpiry: true, keys: neverChanging{}}}}
-	e.token.identity.Claims = set
 	return e
 }
 

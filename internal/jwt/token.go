@@ -13,8 +13,9 @@ import (
 // whether it is good now. It is read-only and safe for concurrent use.
 type Token struct {
 	provider      *Provider
-	identity      gate.Identity
-	key           *jose.Key // that verified it
+	claims        claims.Set
+	identity      gate.Identity // of these claims
+	key           *jose.Key     // that verified it
 	exp, nbf, iat date
 	generation    uint64 // of the keys that it was verified with
 }
@@ -37,21 +38,20 @@ func newDate(v claims.Value) date {
 // given reports whether there is a date; a claim that is there but no date is refused before this matters.
 func (d date) given() bool { return d.kind != claims.Absent && d.err == nil }
 
-func newToken(p *Provider, key *jose.Key, alg jose.Algorithm, set *claims.Set) *Token {
-	t := &Token{
-		provider: p,
-		key:      key,
-		exp:      newDate(set.Get("exp")),
-		nbf:      newDate(set.Get("nbf")),
-		iat:      newDate(set.Get("iat")),
-	}
-	t.identity = gate.Identity{Provider: p.name, KeyID: key.KeyID(), Algorithm: alg.String(), Claims: set}
-	t.identity.Issuer, _ = set.Get("iss").AsString()
-	t.identity.Subject, _ = set.Get("sub").AsString()
+// take makes t, which must not move from now on, the token that p proves.
+func (t *Token) take(p *proof) {
+	t.provider, t.key, t.generation, t.claims = p.provider, p.key, p.generation, p.claims
+	t.exp, t.nbf, t.iat = newDate(t.claims.Get("exp")), newDate(t.claims.Get("nbf")), newDate(t.claims.Get("iat"))
+	t.identity = gate.Identity{Provider: p.provider.name, KeyID: p.key.KeyID(), Algorithm: p.algorithm.String(), Claims: &t.claims}
+	t.identity.Issuer, _ = t.claims.Get("iss").AsString()
+	t.identity.Subject, _ = t.claims.Get("sub").AsString()
 	if t.exp.given() {
 		t.identity.Expires = t.exp.at
 	}
-	return t
+	if t.iat.given() {
+		t.identity.Issued = t.iat.at
+	}
+	t.provider.identity.fill(&t.identity)
 }
 
 // Judge checks the claims at the moment now and returns the identity, or the *gate.Denial of the first check that failed. With a trace every check is
