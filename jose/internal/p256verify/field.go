@@ -20,8 +20,9 @@ import (
 //	T = (xy + Qp) / R  at the end, so T = xy/R mod p and T < xy/R + p < 2p.         (1)
 //
 // Before the end T < x + p: it is so at T = 0, and (x + p + x(B-1) + p(B-1))/B = x + p. So
-// T always has four limbs and one bit, T + x y_i + q p < B(x + p) five and one bit, and
-// subtracting p once at the end, if T >= p, leaves a number below p.
+// T always has four limbs and one bit, T + x y_i + q p < B(x + p) five and one bit. T + x y_i has
+// only five, since p < R - 2^223: it is below x + p + x(B-1) = Bx + p < B(R - 2^223) + R < BR.
+// Subtracting p once at the end, if T >= p, leaves a number below p.
 //
 // What is special about p: it is -1 modulo B, so q is the lowest limb itself, and
 //
@@ -72,17 +73,16 @@ func mulPortable(z, x, y *element) {
 		h1, l1 := bits.Mul64(x[1], digit)
 		h2, l2 := bits.Mul64(x[2], digit)
 		h3, l3 := bits.Mul64(x[3], digit)
-		var c, t5 uint64
+		var c uint64
 		t0, c = bits.Add64(t0, l0, 0)
 		t1, c = bits.Add64(t1, l1, c)
 		t2, c = bits.Add64(t2, l2, c)
 		t3, c = bits.Add64(t3, l3, c)
-		t4, t5 = bits.Add64(t4, 0, c)
+		t4 += c
 		t1, c = bits.Add64(t1, h0, 0)
 		t2, c = bits.Add64(t2, h1, c)
 		t3, c = bits.Add64(t3, h2, c)
-		t4, c = bits.Add64(t4, h3, c)
-		t5 += c
+		t4, _ = bits.Add64(t4, h3, c)
 
 		hi, lo := bits.Mul64(t0, p3)
 		q := t0
@@ -90,7 +90,7 @@ func mulPortable(z, x, y *element) {
 		t1, c = bits.Add64(t2, q>>32, c)
 		t2, c = bits.Add64(t3, lo, c)
 		t3, c = bits.Add64(t4, hi, c)
-		t4 = t5 + c
+		t4 = c
 	}
 	reduce(z, t0, t1, t2, t3, t4)
 }

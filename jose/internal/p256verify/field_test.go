@@ -139,6 +139,26 @@ func TestFieldEdges(t *testing.T) {
 	}
 }
 
+// TestFieldResults chooses the second operand for the product to be an edge, and the operand of a square for the square.
+func TestFieldResults(t *testing.T) {
+	r := seeded(6)
+	for _, u := range available() {
+		for _, want := range edges(bigP) {
+			wanted := mulMod(want, bigR, bigP)
+			for range 4 {
+				x := randomBelow(r, bigP)
+				checkField(t, u, x, mulMod(wanted, invMod(x, bigP), bigP))
+				checkField(t, u, x, subMod(want, x, bigP))
+				checkField(t, u, x, subMod(x, want, bigP))
+			}
+			if root := new(big.Int).ModSqrt(wanted, bigP); root != nil {
+				checkField(t, u, root, want)
+				checkField(t, u, mod(new(big.Int).Neg(root), bigP), want)
+			}
+		}
+	}
+}
+
 func TestFieldProperties(t *testing.T) {
 	for _, u := range available() {
 		t.Run(u.String(), rapid.MakeCheck(func(t *rapid.T) {
@@ -191,6 +211,79 @@ func TestOrderProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		checkOrder(t, below(bigR).Draw(t, "x"), below(bigN).Draw(t, "y"))
 	})
+}
+
+// TestSteps compares a matrix with that of as many single steps, by their definition.
+func TestSteps(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f, g := rapid.Uint64().Draw(t, "f")|1, rapid.Uint64().Draw(t, "g")
+		count := rapid.IntRange(-300, 300).Draw(t, "count")
+		c, m := steps(count, f, g)
+
+		x, y := new(big.Int).SetUint64(f), new(big.Int).SetUint64(g)
+		u, v, q, r := big.NewInt(1), new(big.Int), new(big.Int), big.NewInt(1)
+		for range stepCount {
+			odd := y.Bit(0) != 0
+			if odd && count > 0 {
+				count = -count
+				x, y = y, new(big.Int).Neg(x)
+				u, v, q, r = q, r, new(big.Int).Neg(u), new(big.Int).Neg(v)
+			}
+			if odd {
+				y, q, r = new(big.Int).Add(y, x), new(big.Int).Add(q, u), new(big.Int).Add(r, v)
+			}
+			count++
+			y = new(big.Int).Rsh(y, 1)
+			u, v = new(big.Int).Lsh(u, 1), new(big.Int).Lsh(v, 1)
+		}
+		for name, entry := range map[string]struct {
+			got  int64
+			want *big.Int
+		}{"u": {m.u, u}, "v": {m.v, v}, "q": {m.q, q}, "r": {m.r, r}} {
+			if entry.want.Cmp(big.NewInt(entry.got)) != 0 {
+				t.Fatalf("%s = %d, want %d", name, entry.got, entry.want)
+			}
+		}
+		if c != count {
+			t.Fatalf("count = %d, want %d", c, count)
+		}
+	})
+}
+
+// TestDivide divides sums up to the bound that is given for them, and sees that what is left keeps its own.
+func TestDivide(t *testing.T) {
+	toWide := func(n *big.Int) (z wide) {
+		limb := new(big.Int).SetUint64(1<<64 - 1)
+		for i := range z { // And takes a negative number in two's complement
+			z[i] = new(big.Int).And(new(big.Int).Rsh(n, uint(64*i)), limb).Uint64()
+		}
+		return z
+	}
+	fromWide := func(z wide) *big.Int {
+		n := big.NewInt(int64(z[4]))
+		return n.Lsh(n, 256).Add(n, toBig([4]uint64(z[:4])))
+	}
+	check := func(t rapid.TB, n *big.Int, m *modulus) {
+		t.Helper()
+		z, size := toWide(n), toBig(m.limbs)
+		z.divide(m)
+		got := fromWide(z)
+		if got.CmpAbs(size) > 0 || subMod(new(big.Int).Lsh(got, stepCount), n, size).Sign() != 0 {
+			t.Fatalf("%x/2^62 is %x modulo %x", n, got, size)
+		}
+	}
+	for _, m := range []*modulus{&fieldPrime, &order} {
+		size := toBig(m.limbs)
+		most := new(big.Int).Lsh(size, stepCount)
+		for _, n := range append(edges(size), most, plus(most, -1), new(big.Int).Rsh(most, 1), plus(new(big.Int).Lsh(size, stepCount-1), 1)) {
+			check(t, n, m)
+			check(t, new(big.Int).Neg(n), m)
+		}
+		rapid.Check(t, func(t *rapid.T) {
+			n := new(big.Int).Mul(below(size).Draw(t, "number"), big.NewInt(rapid.Int64Range(-1<<stepCount, 1<<stepCount).Draw(t, "factor")))
+			check(t, n, m)
+		})
+	}
 }
 
 func TestConstants(t *testing.T) {

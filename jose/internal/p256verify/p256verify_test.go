@@ -182,21 +182,25 @@ func TestRange(t *testing.T) {
 					}
 				}
 			}
-			// What is right, and n more, is the same number and still no signature.
-			for v := int64(1); v < 4; v++ {
-				digest, signature := craft(t, d, big.NewInt(5), big.NewInt(v))
-				r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
-				if !agree(t, k, digest, signature) {
+			// A small s, by the choice of the digest: n more is the same number, and still no signature.
+			for s := int64(1); s < 4; s++ {
+				r := mod(new(big.Int).SetBytes(encoded(t, big.NewInt(9))[1:33]), bigN)
+				digest := subMod(big.NewInt(9*s), mulMod(r, d, bigN), bigN).FillBytes(make([]byte, digestSize))
+				if !agree(t, k, digest, raw(r, big.NewInt(s))) {
 					t.Fatal("a good signature is refused")
 				}
-				for _, bad := range [][2]*big.Int{{new(big.Int).Add(r, bigN), s}, {r, new(big.Int).Add(s, bigN)}} {
-					if bad[0].Cmp(bigR) < 0 && bad[1].Cmp(bigR) < 0 && agree(t, k, digest, raw(bad[0], bad[1])) {
-						t.Fatal("a number above n is taken")
-					}
+				if agree(t, k, digest, raw(r, plus(bigN, s))) {
+					t.Fatal("s+n is taken")
 				}
-				// A digest of n more is another digest and the same number.
-				if e := new(big.Int).Add(new(big.Int).SetBytes(digest), bigN); e.Cmp(bigR) < 0 && !agree(t, k, e.FillBytes(make([]byte, digestSize)), signature) {
-					t.Fatal("a digest above n is refused")
+			}
+			// A small digest: n more is another digest and the same number.
+			r := mod(new(big.Int).SetBytes(encoded(t, big.NewInt(9))[1:33]), bigN)
+			for e := int64(0); e < 4; e++ {
+				s := mulMod(addMod(big.NewInt(e), mulMod(r, d, bigN), bigN), invMod(big.NewInt(9), bigN), bigN)
+				for _, digest := range []*big.Int{big.NewInt(e), plus(bigN, e)} {
+					if !agree(t, k, digest.FillBytes(make([]byte, digestSize)), raw(r, s)) {
+						t.Fatalf("a good signature of %x is refused", digest)
+					}
 				}
 			}
 		}
@@ -254,13 +258,15 @@ func TestLargeX(t *testing.T) {
 			if r.Sign() != 0 && !agree(t, k, s.FillBytes(make([]byte, digestSize)), raw(r, s)) {
 				t.Errorf("%s: r = %x is refused for x = %x", u, r, x)
 			}
-			if x.Cmp(bigN) >= 0 {
-				continue
+			wrong := []*big.Int{x} // above n, though the x-coordinate itself
+			if x.Cmp(bigN) < 0 {
+				wrong = []*big.Int{new(big.Int).Sub(new(big.Int).Add(x, bigP), bigN), new(big.Int).Add(x, bigN), new(big.Int).Add(x, bigP)}
 			}
-			r = new(big.Int).Sub(new(big.Int).Add(x, bigP), bigN)
-			s = mulMod(r, invMod(v, bigN), bigN)
-			if agree(t, k, s.FillBytes(make([]byte, digestSize)), raw(r, s)) {
-				t.Errorf("%s: r = %x is taken for x = %x", u, r, x)
+			for _, r := range wrong {
+				s := mulMod(r, invMod(v, bigN), bigN)
+				if agree(t, k, s.FillBytes(make([]byte, digestSize)), raw(r, s)) {
+					t.Errorf("%s: r = %x is taken for x = %x", u, r, x)
+				}
 			}
 		}
 	}

@@ -68,15 +68,12 @@ func subtractOrder(z *scalar) {
 // the recoded scalar. What they stand for is in table.go.
 type digits [subtables]uint64
 
-// recode returns the digits of k = (u + 2^256-1)/2 mod n, for a u < n.
+// recode returns the digits of a k below 2^256 that is (u + 2^256-1)/2 modulo n, for a u < n.
 func recode(u *scalar) digits {
 	var k scalar
 	var c uint64
-	for i := range k {
+	for i := range k { // at most n-1 + 2^256-1-n
 		k[i], c = bits.Add64(u[i], allOnes[i], c)
-	}
-	if c != 0 || !less(&k, &order.limbs) { // the sum is below 2n
-		subtractOrder(&k)
 	}
 	if c = 0; k[0]&1 != 0 {
 		for i := range k {

@@ -5,7 +5,7 @@ import "sync"
 // Multiples of a point by a comb (Lim and Lee, "More flexible exponentiation with
 // precomputation", 1994) with digits 1 and -1.
 //
-// For a u < n let k = (u + 2^256-1)/2 mod n, which is below 2^256, with bits k_i. Then
+// For a u < n let k be a number below 2^256 that is (u + 2^256-1)/2 modulo n, with bits k_i. Then
 //
 //	sum of (2k_i - 1) 2^i = 2k - (2^256-1) = u mod n
 //

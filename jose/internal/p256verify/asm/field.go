@@ -16,14 +16,14 @@ const (
 // sum is a number of five limbs, or six for a moment, in registers.
 type sum struct {
 	*build.Context
-	limbs    []reg.GPVirtual
-	p3, zero reg.GPVirtual
-	lo, hi   reg.GPVirtual
+	limbs  []reg.GPVirtual
+	p3     reg.GPVirtual
+	lo, hi reg.GPVirtual
 }
 
 // newSum has count limbs without a value.
 func newSum(c *build.Context, count int) *sum {
-	s := &sum{Context: c, p3: c.GP64(), zero: c.GP64(), lo: c.GP64(), hi: c.GP64()}
+	s := &sum{Context: c, p3: c.GP64(), lo: c.GP64(), hi: c.GP64()}
 	for range count {
 		s.limbs = append(s.limbs, c.GP64())
 	}
@@ -49,7 +49,7 @@ func multiply(c *build.Context) {
 	c.RET()
 }
 
-// firstRow sets the sum to RDX times the four limbs at x.
+// firstRow sets the sum, of five limbs, to RDX times the four limbs at x. The sixth becomes 0.
 func (s *sum) firstRow(x reg.Register) {
 	t := s.limbs
 	s.XORQ(t[5], t[5])
@@ -63,19 +63,17 @@ func (s *sum) firstRow(x reg.Register) {
 	s.ADCQ(operand.U8(0), t[4])
 }
 
-// addRow adds RDX times the four limbs at x, with one carry chain in CF and one in OF.
+// addRow adds RDX times the four limbs at x, with one carry chain in CF and one in OF. The sum
+// has five limbs; the sixth becomes 0.
 func (s *sum) addRow(x reg.Register) {
 	t := s.limbs
-	s.XORQ(t[5], t[5])
-	s.XORQ(s.zero, s.zero) // clears CF and OF; a zero cannot be moved to a register later without that
+	s.XORQ(t[5], t[5]) // clears CF and OF; a zero cannot be moved to a register later without that
 	for j := range 4 {
 		s.MULXQ(word(x, j), s.lo, s.hi)
 		s.ADCXQ(s.lo, t[j])
 		s.ADOXQ(s.hi, t[j+1])
 	}
-	s.ADCXQ(s.zero, t[4])
-	s.ADOXQ(s.zero, t[5])
-	s.ADCXQ(s.zero, t[5])
+	s.ADCXQ(t[5], t[4])
 }
 
 // divide adds the multiple of p that makes the lowest limb 0, and drops that limb. A sum of
