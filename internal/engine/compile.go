@@ -10,6 +10,7 @@ import (
 	"github.com/jotgate/jotgate/internal/jwt"
 	"github.com/jotgate/jotgate/internal/keys"
 	"github.com/jotgate/jotgate/internal/match"
+	"github.com/jotgate/jotgate/internal/policy"
 	"github.com/jotgate/jotgate/internal/predicate"
 	"github.com/jotgate/jotgate/internal/proxy"
 	"github.com/jotgate/jotgate/internal/step/sanitize"
@@ -25,6 +26,7 @@ type compiler struct {
 	tokenCounters *jwt.CacheCounters
 	providers     map[string]*jwt.Provider
 	upstreams     map[string]*proxy.Upstream
+	book          *policy.Book
 	protected     []string       // every header that some API sets, to be removed from every request
 	sanitizer     *sanitize.Step // of all APIs: its table holds all of protected
 }
@@ -46,6 +48,7 @@ func Check(config *gate.Config) gate.Problems {
 		c.problems = append(c.problems, proxy.Check(&config.Upstreams[i])...)
 	}
 	c.collectProtected()
+	c.makeBook()
 	for i := range config.APIs {
 		c.checkAPI(&config.APIs[i])
 	}
@@ -72,6 +75,7 @@ func (e *Engine) Prepare(config *gate.Config) (*Snapshot, gate.Problems) {
 	c.snapshot.references.Store(1)
 	c.acquire()
 	c.collectProtected()
+	c.makeBook()
 	apis := make([]*api, len(config.APIs))
 	for i := range config.APIs {
 		apis[i] = c.api(&config.APIs[i])

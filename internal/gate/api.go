@@ -19,6 +19,10 @@ type API struct {
 	Auth Auth `yaml:"auth" required:"true"`
 	// Public are requests that need no token.
 	Public []PublicPath `yaml:"public"`
+	// Version is the API's version, which policies may ask for. Empty: it has none.
+	Version string `yaml:"version"`
+	// Operations are sets of requests, to which access rules and subscriptions refer by name.
+	Operations []OperationSet `yaml:"operations"`
 	// CORS answers browsers' cross-origin questions (preflights need no token).
 	CORS *CORS `yaml:"cors"`
 	// Answers is the form of refusals: problem (RFC 9457 application/problem+json) or bare (status and header only).
@@ -43,13 +47,22 @@ const (
 	AnswersBare    = "bare"
 )
 
-// Auth says who may call an API: exactly one of its members is set.
+// Auth says who may call an API: exactly one of jwt and anonymous is set.
 type Auth struct {
 	// JWT asks for a JSON Web Token.
 	JWT *JWT `yaml:"jwt"`
 	// Anonymous lets everybody in.
 	Anonymous bool `yaml:"anonymous"`
+	// Access is what is asked for beside valid credentials: policies, groups (that access rules let in) and subscriptions (of the application). Each that is named must let the request through. Empty: valid credentials are enough.
+	Access []string `yaml:"access"`
 }
+
+// The values of Auth.Access.
+const (
+	AccessPolicies      = "policies"
+	AccessGroups        = "groups"
+	AccessSubscriptions = "subscriptions"
+)
 
 // JWT says which tokens open an API, where they are looked for and what becomes of them.
 type JWT struct {
@@ -61,6 +74,8 @@ type JWT struct {
 	Scopes []string `yaml:"scopes"`
 	// Claims is an expression over the token's claims: Equals, Prefix, Contains, SplitContains and OneOf, joined by &&, || and !. Otherwise the answer is 403.
 	Claims string `yaml:"claims"`
+	// Policies says which policies apply to a token.
+	Policies *PolicySelection `yaml:"policies"`
 	// ForwardHeaders maps names of request headers to claims (dot paths) whose values they carry to the upstream. What clients send under these names is removed, on public paths too.
 	ForwardHeaders map[string]string `yaml:"forwardHeaders"`
 	// StripAuthorization removes the token from the request, wherever it was found, before it is forwarded; on public paths too, where nobody has verified it.

@@ -23,6 +23,18 @@ type Config struct {
 	Upstreams []Upstream `yaml:"upstreams"`
 	// APIs say which requests go to which upstream, and what they need to get there.
 	APIs []API `yaml:"apis"`
+	// Policies say what those may do to whom tokens give them.
+	Policies []Policy `yaml:"policies"`
+	// AccessRules let groups call APIs.
+	AccessRules []AccessRule `yaml:"access"`
+	// Plans are limits for access rules and subscriptions.
+	Plans []Plan `yaml:"plans"`
+	// GroupRates limit members of groups.
+	GroupRates []GroupRate `yaml:"groupRates"`
+	// Applications are the programs that call APIs.
+	Applications []Application `yaml:"applications"`
+	// Subscriptions let applications call APIs.
+	Subscriptions []Subscription `yaml:"subscriptions"`
 	// TokenCache remembers verified tokens.
 	TokenCache TokenCache `yaml:"tokenCache"`
 	// Shutdown says how the gateway stops.

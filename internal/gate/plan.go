@@ -26,10 +26,12 @@ type Plan struct {
 	Name string `yaml:"name" required:"true"`
 	// Title is the plan's name for people.
 	Title string `yaml:"title"`
-	// Rate and Quota are the plan's limits.
-	Rate  *Rate  `yaml:"rate"`
+	// Rate is the plan's limit for a short time.
+	Rate *Rate `yaml:"rate"`
+	// Quota is the plan's limit for a long time. Who gets another plan goes on with what he has used.
 	Quota *Quota `yaml:"quota"`
-	// Bucket says what shares one counter: subscription (or, for access rules, the user), application, or application-api.
+	// Bucket says what shares one counter: subscription (all applications of the subscription; with access rules, the user), application (each by itself; with access rules, the user if the token names none), or
+	// application-api (each application at each API).
 	Bucket string `yaml:"bucket"`
 }
 

@@ -14,11 +14,13 @@ type Policy struct {
 	DryRun bool `yaml:"dryRun"`
 	// Partitions are the parts that the policy decides: access, rate, quota, or perAPI alone. Empty: everything.
 	Partitions []string `yaml:"partitions"`
-	// Access are the APIs that may be called. Empty grants none.
+	// Access are the APIs that may be called. Empty grants none. What two entries for one API grant is granted together.
 	Access []Access `yaml:"access"`
-	// Rate, Quota and Throttle hold for all APIs of the policy together; with the partition perAPI, for each of them by itself.
-	Rate     *Rate     `yaml:"rate"`
-	Quota    *Quota    `yaml:"quota"`
+	// Rate holds for all APIs of the policy together; with the partition perAPI, for each of them by itself. Only the APIs of Access are meant, if there are any.
+	Rate *Rate `yaml:"rate"`
+	// Quota holds as Rate does. A limit of -1 means no limit, and takes away that of other policies.
+	Quota *Quota `yaml:"quota"`
+	// Throttle holds what the rate refuses.
 	Throttle *Throttle `yaml:"throttle"`
 	// GrantFor is how long the policy grants something, from the moment on in which the token was issued (iat), or the API key made; what has no such moment is granted nothing. 0: for as
 	// long as the token is valid.
@@ -45,9 +47,11 @@ type Access struct {
 	Versions []string `yaml:"versions"`
 	// Operations are the requests that may be made. Empty: all.
 	Operations []Operation `yaml:"operations"`
-	// Rate, Quota and Throttle hold for this API in place of the policy's.
-	Rate     *Rate     `yaml:"rate"`
-	Quota    *Quota    `yaml:"quota"`
+	// Rate holds for this API in place of the policy's; with "*", for each API by itself.
+	Rate *Rate `yaml:"rate"`
+	// Quota holds for this API in place of the policy's.
+	Quota *Quota `yaml:"quota"`
+	// Throttle holds for this API in place of the policy's.
 	Throttle *Throttle `yaml:"throttle"`
 	// Endpoints limit single operations, besides the other limits.
 	Endpoints []EndpointLimit `yaml:"endpoints"`

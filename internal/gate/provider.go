@@ -50,6 +50,8 @@ type Provider struct {
 	// AllowBoundTokens takes tokens that are bound to a key of their client (cnf claim, RFC 7800; DPoP and mutual TLS) without asking for proof of it, as if they were plain
 	// bearer tokens. A thief can then use them too.
 	AllowBoundTokens bool `yaml:"allowBoundTokens"`
+	// Identity says which claims tell who is calling.
+	Identity IdentityClaims `yaml:"identity"`
 	// ClockSkew is how far the provider's clock may be off.
 	ClockSkew ClockSkew `yaml:"clockSkew"`
 	// MaxAge is how long ago iat may be. 0: no limit. It makes iat required.
@@ -135,14 +137,15 @@ type ClientTLS struct {
 
 // IdentityClaims say which claims of a provider's tokens tell who is calling. All are dot paths.
 type IdentityClaims struct {
-	// Subject are the claims that name the user; the first that is a string counts. If that is empty, the token names no user.
+	// Subject are the claims that name the user; the first that is a string counts. If that is empty, the token names no user. Empty: sub.
 	Subject []string `yaml:"subject"`
 	// JoinIssuers takes the user of this provider for the same as the user of that name of every other provider that joins issuers.
 	JoinIssuers bool `yaml:"joinIssuers"`
 	// Groups is the claim with the user's groups: an array, of which the strings count, or one string.
 	Groups string `yaml:"groups"`
-	// Email and TokenName are claims that label usage records.
-	Email     string `yaml:"email"`
+	// Email is the claim with the user's e-mail address, for usage records.
+	Email string `yaml:"email"`
+	// TokenName is the claim that names the token, for usage records.
 	TokenName string `yaml:"tokenName"`
 	// ClientID are the claims that name the client; the first that is a string and not empty counts.
 	ClientID []string `yaml:"clientID"`

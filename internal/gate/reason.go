@@ -66,6 +66,18 @@ const (
 	ReasonClaims             Reason = "claims_refused"
 	ReasonForwardClaim       Reason = "claim_not_forwardable"
 
+	ReasonIdentityMissing     Reason = "identity_missing"
+	ReasonPolicyMissing       Reason = "policy_missing"
+	ReasonPolicyUnknown       Reason = "policy_unknown"
+	ReasonPolicyInactive      Reason = "policy_inactive"
+	ReasonPolicyConflict      Reason = "policies_conflict"
+	ReasonAPINotGranted       Reason = "api_not_granted"
+	ReasonOperationNotGranted Reason = "operation_not_granted"
+	ReasonGroupMissing        Reason = "group_missing"
+	ReasonApplicationUnknown  Reason = "application_unknown"
+	ReasonSubscriptionMissing Reason = "subscription_missing"
+	ReasonGrantExpired        Reason = "grant_expired"
+
 	ReasonRateLimited      Reason = "rate_limited"
 	ReasonQuotaExhausted   Reason = "quota_exhausted"
 	ReasonStoreUnavailable Reason = "store_unavailable"
@@ -143,6 +155,18 @@ var reasonTable = map[Reason]reasonInfo{
 	ReasonScope:              {KindInsufficientScope, "The token's scope does not cover the request"},
 	ReasonClaims:             {KindForbidden, "The token's claims do not allow the request"},
 	ReasonForwardClaim:       {KindForbidden, "A claim of the token cannot be forwarded as a header"},
+
+	ReasonIdentityMissing:     {KindForbidden, "The token does not say who is calling"},
+	ReasonPolicyMissing:       {KindForbidden, "No policy applies to the token"},
+	ReasonPolicyUnknown:       {KindForbidden, "The token names no policy that there is"},
+	ReasonPolicyInactive:      {KindForbidden, "A policy of the token is inactive"},
+	ReasonPolicyConflict:      {KindForbidden, "The policies of the token cannot apply together"},
+	ReasonAPINotGranted:       {KindForbidden, "The token's policies do not grant the API"},
+	ReasonOperationNotGranted: {KindForbidden, "The API is granted, but not for this request"},
+	ReasonGroupMissing:        {KindForbidden, "The user is in no group that may call the API"},
+	ReasonApplicationUnknown:  {KindForbidden, "The token names no known application"},
+	ReasonSubscriptionMissing: {KindForbidden, "The application has no subscription to the API"},
+	ReasonGrantExpired:        {KindForbidden, "What the token's policies granted has ended"},
 
 	ReasonRateLimited:      {KindTooManyRequests, "There were too many requests in a short time"},
 	ReasonQuotaExhausted:   {KindTooManyRequests, "The quota of requests is used up"},

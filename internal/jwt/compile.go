@@ -48,6 +48,7 @@ func compile(p *gate.Provider) (*Provider, gate.Problems) {
 	c.types()
 	c.requiredClaims()
 	c.times()
+	c.identity()
 	if p.MaxTokenBytes < 1 || p.MaxTokenBytes > maxTokenBytes {
 		c.problem("maxTokenBytes", "", "must be between 1 and %s", gate.Bytes(maxTokenBytes))
 	}

@@ -31,6 +31,7 @@ type Provider struct {
 	maxAge             time.Duration
 	maxLifetime        time.Duration
 	maxBytes           int
+	identity           identity
 }
 
 // NewProvider makes a provider of its configuration and keys. It is nil if the problems hold more than warnings. What concerns the key source alone is
