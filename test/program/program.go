@@ -47,6 +47,7 @@ type Gateway struct {
 	Log       *Recorder         // standard error
 	Access    *Recorder         // standard output
 	exited    chan error
+	stopped   sync.Once
 }
 
 // Run starts jotgate serve and waits until it serves. It is stopped with the test, and must then end by itself.
@@ -63,7 +64,7 @@ func Run(t *testing.T, binary, config string) *Gateway {
 		t.Fatal(err)
 	}
 	go func() { g.exited <- g.cmd.Wait() }()
-	t.Cleanup(func() { g.stop(t) })
+	t.Cleanup(func() { g.Stop(t) })
 	line := g.Log.Wait(func(line string) bool { return strings.Contains(line, `"msg":"serving"`) })
 	var serving struct {
 		Listeners map[string]string `json:"listeners"`
@@ -75,18 +76,21 @@ func Run(t *testing.T, binary, config string) *Gateway {
 	return g
 }
 
-func (g *Gateway) stop(t *testing.T) {
+// Stop stops the gateway and waits until it has ended, which it must do by itself. It may be called again.
+func (g *Gateway) Stop(t *testing.T) {
 	t.Helper()
-	_ = g.cmd.Process.Signal(syscall.SIGTERM) // it may have ended, which shows below
-	select {
-	case err := <-g.exited:
-		if err != nil {
-			t.Errorf("the gateway ended with %v:\n%s", err, g.Log.Text())
+	g.stopped.Do(func() {
+		_ = g.cmd.Process.Signal(syscall.SIGTERM) // it may have ended, which shows below
+		select {
+		case err := <-g.exited:
+			if err != nil {
+				t.Errorf("the gateway ended with %v:\n%s", err, g.Log.Text())
+			}
+		case <-time.After(Patience):
+			_ = g.cmd.Process.Kill()
+			t.Error("the gateway did not stop")
 		}
-	case <-time.After(Patience):
-		_ = g.cmd.Process.Kill()
-		t.Error("the gateway did not stop")
-	}
+	})
 }
 
 // PeakMemory is the most memory that the gateway has held so far, in bytes.
