@@ -38,7 +38,7 @@ const (
 	MinPeriod = time.Millisecond
 	MaxPeriod = 10 * 366 * 24 * time.Hour
 	// MaxLimit is the largest Limit and Burst.
-	MaxLimit = 1 << 53
+	MaxLimit = 1 << 52
 	// MaxSlidingLimit is the largest Limit of a SlidingWindow.
 	MaxSlidingLimit = math.MaxUint32
 	// MaxFill is the longest time in which a Bucket fills from empty.
