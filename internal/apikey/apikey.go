@@ -136,6 +136,17 @@ func checkSecret(s string) error {
 	return nil
 }
 
+// CheckNew says what is wrong with a key that is to be made, and with its secret if it was made elsewhere; nil if nothing is.
+func CheckNew(k *Key, secret string, now time.Time) error {
+	if err := k.Check(now); err != nil {
+		return err
+	}
+	if secret == "" {
+		return nil
+	}
+	return checkSecret(secret)
+}
+
 // Possible reports whether a text has the form of an API key. It is never that of a token, which has dots.
 func Possible(s string) bool {
 	if len(s) < minSecret || len(s) > maxSecret {

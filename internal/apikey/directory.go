@@ -93,17 +93,15 @@ func (d *Directory) Find(secret, api string, now time.Time) (*Key, error) {
 }
 
 // Create makes a key from what k says and returns it with its secret, which is nowhere else and cannot be had again. A secret that was made elsewhere may be given instead of "". The error is of
-// [Key.Check], ErrFull, ErrExists, or the store's; nothing has changed then.
+// [CheckNew], ErrFull, ErrExists, or the store's; nothing has changed then.
 func (d *Directory) Create(ctx context.Context, k Key, secret string, now time.Time) (*Key, string, error) {
-	if err := k.Check(now); err != nil {
+	if err := CheckNew(&k, secret, now); err != nil {
 		return nil, "", err
 	}
 	k.Prefix = ""
 	if secret == "" {
 		secret = newSecret()
 		k.Prefix = secret[:visible]
-	} else if err := checkSecret(secret); err != nil {
-		return nil, "", err
 	}
 	if d.Len() >= Max {
 		return nil, "", ErrFull

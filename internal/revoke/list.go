@@ -46,6 +46,9 @@ func (r *Revocation) Key() string {
 	return prefix + string(r.Kind) + "/" + hex.EncodeToString(n[:])
 }
 
+// KeyOf is where the revocation with an ID, kind and hash with a slash between them, is kept in the store.
+func KeyOf(id string) string { return prefix + id }
+
 // entry is what is left to check of a revocation: the Unix second before whose end tokens must have been issued, 0 for all tokens.
 type entry struct{ issuedBefore int64 }
 

@@ -199,10 +199,11 @@ func (m *Mirror[K, V]) load(ctx context.Context) error {
 		return err
 	}
 	for key, e := range meanwhile {
-		if e != nil {
-			fresh[key] = *e
-		} else {
+		switch {
+		case e == nil:
 			delete(fresh, key)
+		case fresh[key].version < e.version:
+			fresh[key] = *e
 		}
 	}
 	m.entries = fresh
@@ -243,13 +244,13 @@ func (m *Mirror[K, V]) told(c Change) {
 func (m *Mirror[K, V]) put(key K, e mirrored[V]) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if known, found := m.entries[key]; found && known.version == e.version && m.meanwhile == nil {
-		return // it is our own change that the store tells us
-	}
-	m.entries[key] = e
 	if m.meanwhile != nil {
 		m.meanwhile[key] = &e
 	}
+	if known, found := m.entries[key]; found && known.version >= e.version {
+		return // it is our own change, or one before it, that the store tells us
+	}
+	m.entries[key] = e
 	m.bump()
 }
 

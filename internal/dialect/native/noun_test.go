@@ -51,7 +51,7 @@ func TestNounProblems(t *testing.T) {
 	for text, want := range map[string]string{
 		``:                                "body:1:1: the document is empty",
 		`[]`:                              "body:1:1: a mapping of keys to values was expected, not a list",
-		`{"name": "a", "nmae": "b"}`:      "body:1:15: nmae: unknown key",
+		`{"name": "a", "nane": "b"}`:      "body:1:15: nane: unknown key (did you mean name?)",
 		`{"name": "${env:HOME}"}`:         "body:1:10: name: references are not allowed here",
 		`{"name": "a", "name": "b"}`:      `body:1:15: name: the key is there twice, first in line 1`,
 		`{"name": "a", "dryRun": "true"}`: `body:1:25: dryRun: true or false was expected, not "true" (remove the quotes)`,

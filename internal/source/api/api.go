@@ -1,0 +1,286 @@
+// Package api keeps the parts of the configuration that the management API was told, in the store, and joins them to those of the configuration's documents.
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jotgate/jotgate/internal/dialect/native"
+	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/internal/store"
+)
+
+// prefix is where nouns are kept in a store: prefix, kind, "/" and the name.
+const prefix = "nouns/"
+
+// Source is what nouns of the management API are called in problems, in place of a file.
+const Source = "management API"
+
+var (
+	// ErrConfigured says that a noun is part of the configuration's documents.
+	ErrConfigured = errors.New("it is part of the configuration's documents and can be changed only there")
+	// ErrNotInForce says that a change was stored but could not be taken over.
+	ErrNotInForce = errors.New("the change is stored, but could not be taken over")
+)
+
+// Noun is a noun of a kind.
+type Noun struct {
+	Kind Kind
+	Name string
+	// Value is a pointer to the noun, read-only.
+	Value any
+	// Configured says that it is part of the configuration's documents; Version is that of the stored noun otherwise.
+	Configured bool
+	Version    uint64
+}
+
+// id is what a noun is known by.
+type id struct {
+	kind Kind
+	name string
+}
+
+func (i id) key() string { return prefix + string(i.kind) + "/" + i.name }
+
+func parseKey(key string) (id, bool) {
+	rest, ok := strings.CutPrefix(key, prefix)
+	kind, name, cut := strings.Cut(rest, "/")
+	i := id{Kind(kind), name}
+	_, known := kinds[i.kind]
+	return i, ok && cut && known && name != ""
+}
+
+// stored is a noun of the store; problems say why it cannot be read.
+type stored struct {
+	noun     Noun
+	problems gate.Problems
+}
+
+// Options are what Nouns need. All fields must be set.
+type Options struct {
+	Store store.Store
+	Log   *slog.Logger
+	// Check says what is wrong with a configuration.
+	Check func(*gate.Config) gate.Problems
+	// Apply takes the nouns over; it returns when they are in force at this gateway.
+	Apply func(context.Context) error
+}
+
+// Nouns are those of a store. They are safe for concurrent use.
+type Nouns struct {
+	options Options
+	mirror  *store.Mirror[id, stored]
+
+	change sync.Mutex // held while a noun is changed here, so that each change is checked against the one before
+	mu     sync.Mutex
+	base   *gate.Config // what the documents say
+}
+
+// Open returns the nouns of a store, which it reads in the background and then follows. The caller closes them.
+func Open(o Options) *Nouns {
+	value := func(item store.Item) stored {
+		i, _ := parseKey(item.Key)
+		s := stored{noun: Noun{Kind: i.kind, Name: i.name, Version: item.Version}}
+		s.noun.Value, s.problems = decode(i, item.Value)
+		return s
+	}
+	return &Nouns{options: o, base: new(gate.Config), mirror: store.OpenMirror(o.Store, prefix, o.Log, parseKey, value)}
+}
+
+// Close ends following the store.
+func (n *Nouns) Close() { n.mirror.Close() }
+
+// WaitLoaded waits until the nouns are known; the error is that of ctx.
+func (n *Nouns) WaitLoaded(ctx context.Context) error { return n.mirror.WaitLoaded(ctx) }
+
+// Changed receives something after nouns have changed, here or at another gateway.
+func (n *Nouns) Changed() <-chan struct{} { return n.mirror.Changed() }
+
+// Join returns the configuration of the documents with the nouns of the store added, and remembers config, which must not change, as what later changes are checked against. The problems are stored nouns that
+// cannot be read, and, as warnings, those whose names the documents use too, which have no effect.
+func (n *Nouns) Join(config *gate.Config) (*gate.Config, gate.Problems) {
+	n.mu.Lock()
+	n.base = config
+	n.mu.Unlock()
+	return join(config, n.all())
+}
+
+// documents is the configuration without the nouns of the store.
+func (n *Nouns) documents() *gate.Config {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.base
+}
+
+// all are the stored nouns by kind and name.
+func (n *Nouns) all() []stored {
+	all := n.mirror.Values(time.Now())
+	slices.SortFunc(all, func(a, b stored) int {
+		return cmp.Or(cmp.Compare(a.noun.Kind, b.noun.Kind), cmp.Compare(a.noun.Name, b.noun.Name))
+	})
+	return all
+}
+
+// names are the names of a configuration's nouns of a kind.
+func names(config *gate.Config, kind Kind) map[string]bool {
+	list := kinds[kind].list(config)
+	known := make(map[string]bool, len(list))
+	for i := range list {
+		known[list[i].Name] = true
+	}
+	return known
+}
+
+func join(config *gate.Config, all []stored) (*gate.Config, gate.Problems) {
+	joined := *config
+	var problems gate.Problems
+	taken := make(map[Kind]map[string]bool) // names that the documents use
+	for _, s := range all {
+		kind, name := s.noun.Kind, s.noun.Name
+		problems = append(problems, s.problems...)
+		if s.problems.Err() != nil {
+			continue
+		}
+		if taken[kind] == nil {
+			taken[kind] = names(config, kind)
+			kinds[kind].clip(&joined)
+		}
+		if taken[kind][name] {
+			problems = append(problems, gate.Problem{
+				Source: Source, Path: object(kind, name), Warning: true,
+				Message: "the documents of the configuration have one of this name, which counts", Hint: "delete this one with the management API",
+			})
+			continue
+		}
+		kinds[kind].add(&joined, s.noun.Value)
+	}
+	return &joined, problems
+}
+
+func object(kind Kind, name string) string { return fmt.Sprintf("%s[%s]", kind, name) }
+
+// decode reads a noun that is to have a name.
+func decode(i id, text []byte) (any, gate.Problems) {
+	k := kinds[i.kind]
+	value := k.make()
+	name, origin := k.parts(value)
+	problems := native.DecodeNoun(Source, text, value)
+	for j := range problems {
+		problems[j].Path = strings.TrimSuffix(object(i.kind, i.name)+"."+problems[j].Path, ".")
+	}
+	origin.Source, origin.Object = Source, object(i.kind, i.name)
+	if *name != i.name && *name != "" {
+		problems = append(problems, origin.Problem("name", "make both the same", "it is called %q, but sent to the place of %q", *name, i.name))
+	}
+	if problems.Err() != nil {
+		return nil, problems
+	}
+	return value, problems
+}
+
+// List are the nouns of a kind, those of the documents and those of the store, by name.
+func (n *Nouns) List(kind Kind) []Noun {
+	k, ok := kinds[kind]
+	if !ok {
+		return nil
+	}
+	base := n.documents()
+	out := k.list(base)
+	for i := range out {
+		out[i].Kind = kind
+	}
+	taken := names(base, kind)
+	for _, s := range n.all() {
+		if s.noun.Kind == kind && s.problems.Err() == nil && !taken[s.noun.Name] {
+			out = append(out, s.noun)
+		}
+	}
+	slices.SortFunc(out, func(a, b Noun) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Get returns the noun of a kind with a name. The error is store.ErrNotFound.
+func (n *Nouns) Get(kind Kind, name string) (Noun, error) {
+	all := n.List(kind)
+	i, found := slices.BinarySearchFunc(all, name, func(noun Noun, name string) int { return cmp.Compare(noun.Name, name) })
+	if !found {
+		return Noun{}, store.ErrNotFound
+	}
+	return all[i], nil
+}
+
+// Put writes a noun, JSON or YAML, if the condition holds and the whole configuration is good with it, and puts it in force. The error is gate.Problems, ErrConfigured, store.ErrConflict, store.ErrNotFound for an
+// unknown kind, or the store's, and nothing has changed then; or it wraps ErrNotInForce.
+func (n *Nouns) Put(ctx context.Context, kind Kind, name string, text []byte, c store.Condition) (Noun, error) {
+	if _, ok := kinds[kind]; !ok {
+		return Noun{}, store.ErrNotFound
+	}
+	n.change.Lock()
+	defer n.change.Unlock()
+	value, problems := decode(id{kind, name}, text)
+	if problems.Err() != nil {
+		return Noun{}, problems
+	}
+	noun := Noun{Kind: kind, Name: name, Value: value}
+	if err := n.try(kind, name, &noun); err != nil {
+		return Noun{}, err
+	}
+	canonical, err := native.EncodeNoun(value)
+	if err != nil {
+		return Noun{}, err
+	}
+	item := store.Item{Key: id{kind, name}.key(), Value: canonical}
+	if item.Version, err = n.options.Store.Put(ctx, item.Key, item.Value, 0, c); err != nil {
+		return Noun{}, fmt.Errorf("storing it: %w", err)
+	}
+	noun.Version = item.Version
+	n.mirror.Took(item)
+	return noun, n.apply(ctx)
+}
+
+func (n *Nouns) apply(ctx context.Context) error {
+	if err := n.options.Apply(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotInForce, err)
+	}
+	return nil
+}
+
+// try checks the whole configuration with a noun changed, or removed if changed is nil.
+func (n *Nouns) try(kind Kind, name string, changed *Noun) error {
+	base := n.documents()
+	if names(base, kind)[name] {
+		return ErrConfigured
+	}
+	all := slices.DeleteFunc(n.all(), func(s stored) bool { return s.noun.Kind == kind && s.noun.Name == name })
+	if changed != nil {
+		all = append(all, stored{noun: *changed})
+	}
+	joined, problems := join(base, all)
+	problems = append(problems, n.options.Check(joined)...)
+	return problems.Err()
+}
+
+// Delete removes a noun, if the condition holds and the configuration is good without it. The errors are those of Put, and store.ErrNotFound.
+func (n *Nouns) Delete(ctx context.Context, kind Kind, name string, c store.Condition) error {
+	if _, ok := kinds[kind]; !ok {
+		return store.ErrNotFound
+	}
+	n.change.Lock()
+	defer n.change.Unlock()
+	if err := n.try(kind, name, nil); err != nil {
+		return err
+	}
+	key := id{kind, name}.key()
+	if err := n.options.Store.Delete(ctx, key, c); err != nil {
+		return fmt.Errorf("deleting it: %w", err)
+	}
+	n.mirror.Dropped(key)
+	return n.apply(ctx)
+}
