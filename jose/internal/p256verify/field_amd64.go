@@ -13,3 +13,14 @@ func mulADX(z *[4]uint64, x *[4]uint64, y *[4]uint64)
 //
 //go:noescape
 func squareADX(z *[4]uint64, x *[4]uint64)
+
+// slopeADX sets h to qx z^2 - x, and m to qy z^3 - y. It needs ADX and BMI2.
+//
+//go:noescape
+func slopeADX(h *[4]uint64, m *[4]uint64, x *[4]uint64, y *[4]uint64, z *[4]uint64, qx *[4]uint64, qy *[4]uint64)
+
+// chordADX sets x to m^2 - h^3 - 2x h^2, y to m(x h^2 - x') - y h^3 for the new x', and z to zh. It uses up h.
+// It needs ADX and BMI2.
+//
+//go:noescape
+func chordADX(x *[4]uint64, y *[4]uint64, z *[4]uint64, h *[4]uint64, m *[4]uint64)

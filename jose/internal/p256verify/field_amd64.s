@@ -7,237 +7,1616 @@
 // func mulADX(z *[4]uint64, x *[4]uint64, y *[4]uint64)
 // Requires: ADX, BMI2, CMOV
 TEXT ·mulADX(SB), NOSPLIT, $0-24
-	MOVQ    z+0(FP), AX
-	MOVQ    x+8(FP), CX
-	MOVQ    y+16(FP), BX
-	MOVQ    $0xffffffff00000001, SI
-	MOVQ    (BX), DX
-	XORQ    R14, R14
-	MULXQ   (CX), R9, R10
-	MULXQ   8(CX), DI, R11
-	ADDQ    DI, R10
-	MULXQ   16(CX), DI, R12
-	ADCQ    DI, R11
-	MULXQ   24(CX), DI, R13
+	MOVQ    x+8(FP), AX
+	MOVQ    y+16(FP), CX
+	MOVQ    $0xffffffff00000001, BX
+	MOVQ    (CX), DX
+	XORQ    R13, R13
+	MULXQ   (AX), R8, R9
+	MULXQ   8(AX), SI, R10
+	ADDQ    SI, R9
+	MULXQ   16(AX), SI, R11
+	ADCQ    SI, R10
+	MULXQ   24(AX), SI, R12
+	ADCQ    SI, R11
+	ADCQ    $0x00, R12
+	MOVQ    R8, DX
+	MOVQ    R8, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R8
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R9
+	ADCQ    R8, R10
+	ADCQ    SI, R11
 	ADCQ    DI, R12
 	ADCQ    $0x00, R13
+	MOVQ    8(CX), DX
+	XORQ    R8, R8
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R9
+	ADOXQ   DI, R10
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R10
+	ADOXQ   DI, R11
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	ADCXQ   R8, R13
 	MOVQ    R9, DX
-	MOVQ    R9, R15
-	SHLQ    $0x20, R15
+	MOVQ    R9, R14
+	SHLQ    $0x20, R14
 	SHRQ    $0x20, R9
-	MULXQ   SI, DI, R8
-	ADDQ    R15, R10
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R10
 	ADCQ    R9, R11
-	ADCQ    DI, R12
-	ADCQ    R8, R13
-	ADCQ    $0x00, R14
-	MOVQ    8(BX), DX
-	XORQ    R9, R9
-	MULXQ   (CX), DI, R8
-	ADCXQ   DI, R10
-	ADOXQ   R8, R11
-	MULXQ   8(CX), DI, R8
-	ADCXQ   DI, R11
-	ADOXQ   R8, R12
-	MULXQ   16(CX), DI, R8
-	ADCXQ   DI, R12
-	ADOXQ   R8, R13
-	MULXQ   24(CX), DI, R8
-	ADCXQ   DI, R13
-	ADOXQ   R8, R14
-	ADCXQ   R9, R14
-	MOVQ    R10, DX
-	MOVQ    R10, R15
-	SHLQ    $0x20, R15
-	SHRQ    $0x20, R10
-	MULXQ   SI, DI, R8
-	ADDQ    R15, R11
-	ADCQ    R10, R12
+	ADCQ    SI, R12
 	ADCQ    DI, R13
-	ADCQ    R8, R14
+	ADCQ    $0x00, R8
+	MOVQ    16(CX), DX
+	XORQ    R9, R9
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R10
+	ADOXQ   DI, R11
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R13
+	ADOXQ   DI, R8
+	ADCXQ   R9, R8
+	MOVQ    R10, DX
+	MOVQ    R10, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R10
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R11
+	ADCQ    R10, R12
+	ADCQ    SI, R13
+	ADCQ    DI, R8
 	ADCQ    $0x00, R9
-	MOVQ    16(BX), DX
+	MOVQ    24(CX), DX
 	XORQ    R10, R10
-	MULXQ   (CX), DI, R8
-	ADCXQ   DI, R11
-	ADOXQ   R8, R12
-	MULXQ   8(CX), DI, R8
-	ADCXQ   DI, R12
-	ADOXQ   R8, R13
-	MULXQ   16(CX), DI, R8
-	ADCXQ   DI, R13
-	ADOXQ   R8, R14
-	MULXQ   24(CX), DI, R8
-	ADCXQ   DI, R14
-	ADOXQ   R8, R9
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R13
+	ADOXQ   DI, R8
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R8
+	ADOXQ   DI, R9
 	ADCXQ   R10, R9
 	MOVQ    R11, DX
-	MOVQ    R11, R15
-	SHLQ    $0x20, R15
+	MOVQ    R11, AX
+	SHLQ    $0x20, AX
 	SHRQ    $0x20, R11
-	MULXQ   SI, DI, R8
-	ADDQ    R15, R12
+	MULXQ   BX, SI, DI
+	ADDQ    AX, R12
 	ADCQ    R11, R13
-	ADCQ    DI, R14
-	ADCQ    R8, R9
-	ADCQ    $0x00, R10
-	MOVQ    24(BX), DX
-	XORQ    R11, R11
-	MULXQ   (CX), DI, R8
-	ADCXQ   DI, R12
-	ADOXQ   R8, R13
-	MULXQ   8(CX), DI, R8
-	ADCXQ   DI, R13
-	ADOXQ   R8, R14
-	MULXQ   16(CX), DI, R8
-	ADCXQ   DI, R14
-	ADOXQ   R8, R9
-	MULXQ   24(CX), DI, R8
-	ADCXQ   DI, R9
-	ADOXQ   R8, R10
-	ADCXQ   R11, R10
-	MOVQ    R12, DX
-	MOVQ    R12, CX
-	SHLQ    $0x20, CX
-	SHRQ    $0x20, R12
-	MULXQ   SI, DI, R8
-	ADDQ    CX, R13
-	ADCQ    R12, R14
+	ADCQ    SI, R8
 	ADCQ    DI, R9
-	ADCQ    R8, R10
-	ADCQ    $0x00, R11
+	ADCQ    $0x00, R10
+	MOVQ    R12, CX
 	MOVQ    R13, DX
-	MOVQ    R14, BX
+	MOVQ    R8, SI
 	MOVQ    R9, DI
-	MOVQ    R10, R8
-	MOVQ    $0xffffffff, CX
-	SUBQ    $-1, DX
-	SBBQ    CX, BX
-	SBBQ    $+0, DI
-	SBBQ    SI, R8
-	SBBQ    $+0, R11
+	MOVQ    $0xffffffff, AX
+	SUBQ    $-1, CX
+	SBBQ    AX, DX
+	SBBQ    $+0, SI
+	SBBQ    BX, DI
+	SBBQ    $+0, R10
+	CMOVQCS R12, CX
 	CMOVQCS R13, DX
-	MOVQ    DX, (AX)
-	CMOVQCS R14, BX
-	MOVQ    BX, 8(AX)
+	CMOVQCS R8, SI
 	CMOVQCS R9, DI
-	MOVQ    DI, 16(AX)
-	CMOVQCS R10, R8
-	MOVQ    R8, 24(AX)
+	MOVQ    z+0(FP), AX
+	MOVQ    CX, (AX)
+	MOVQ    DX, 8(AX)
+	MOVQ    SI, 16(AX)
+	MOVQ    DI, 24(AX)
 	RET
 
 // func squareADX(z *[4]uint64, x *[4]uint64)
 // Requires: ADX, BMI2, CMOV
 TEXT ·squareADX(SB), NOSPLIT, $0-16
-	MOVQ    z+0(FP), AX
-	MOVQ    x+8(FP), CX
-	MOVQ    $0xffffffff00000001, BX
-	MOVQ    (CX), DX
-	MULXQ   8(CX), R9, R10
-	MULXQ   16(CX), SI, R11
-	ADDQ    SI, R10
-	MULXQ   24(CX), SI, R12
-	ADCQ    SI, R11
-	ADCQ    $0x00, R12
-	MOVQ    8(CX), DX
-	XORQ    R15, R15
-	XORQ    R13, R13
-	MULXQ   16(CX), SI, DI
-	ADCXQ   SI, R11
-	ADOXQ   DI, R12
-	MULXQ   24(CX), SI, DI
-	ADCXQ   SI, R12
-	ADOXQ   DI, R13
-	ADCXQ   R15, R13
-	MOVQ    16(CX), DX
-	MULXQ   24(CX), SI, R14
-	ADDQ    SI, R13
-	ADCQ    $0x00, R14
-	XORQ    R15, R15
-	MOVQ    (CX), DX
-	MULXQ   DX, R8, DI
+	MOVQ    x+8(FP), AX
+	MOVQ    $0xffffffff00000001, CX
+	MOVQ    (AX), DX
+	MULXQ   8(AX), R8, R9
+	MULXQ   16(AX), BX, R10
+	ADDQ    BX, R9
+	MULXQ   24(AX), BX, R11
+	ADCQ    BX, R10
+	ADCQ    $0x00, R11
+	MOVQ    8(AX), DX
+	XORQ    R14, R14
+	XORQ    R12, R12
+	MULXQ   16(AX), BX, SI
+	ADCXQ   BX, R10
+	ADOXQ   SI, R11
+	MULXQ   24(AX), BX, SI
+	ADCXQ   BX, R11
+	ADOXQ   SI, R12
+	ADCXQ   R14, R12
+	MOVQ    16(AX), DX
+	MULXQ   24(AX), BX, R13
+	ADDQ    BX, R12
+	ADCQ    $0x00, R13
+	XORQ    R14, R14
+	MOVQ    (AX), DX
+	MULXQ   DX, DI, SI
+	ADCXQ   R8, R8
+	ADOXQ   SI, R8
+	MOVQ    8(AX), DX
+	MULXQ   DX, BX, SI
 	ADCXQ   R9, R9
-	ADOXQ   DI, R9
-	MOVQ    8(CX), DX
-	MULXQ   DX, SI, DI
+	ADOXQ   BX, R9
 	ADCXQ   R10, R10
 	ADOXQ   SI, R10
+	MOVQ    16(AX), DX
+	MULXQ   DX, BX, SI
 	ADCXQ   R11, R11
-	ADOXQ   DI, R11
-	MOVQ    16(CX), DX
-	MULXQ   DX, SI, DI
+	ADOXQ   BX, R11
 	ADCXQ   R12, R12
 	ADOXQ   SI, R12
+	MOVQ    24(AX), DX
+	MULXQ   DX, BX, SI
 	ADCXQ   R13, R13
-	ADOXQ   DI, R13
-	MOVQ    24(CX), DX
-	MULXQ   DX, SI, DI
+	ADOXQ   BX, R13
 	ADCXQ   R14, R14
 	ADOXQ   SI, R14
-	ADCXQ   R15, R15
-	ADOXQ   DI, R15
+	MOVQ    DI, DX
+	MOVQ    DI, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, DI
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R8
+	ADCQ    DI, R9
+	ADCQ    BX, R10
+	ADCQ    $0x00, SI
+	MOVQ    SI, DI
 	MOVQ    R8, DX
-	MOVQ    R8, CX
-	SHLQ    $0x20, CX
+	MOVQ    R8, AX
+	SHLQ    $0x20, AX
 	SHRQ    $0x20, R8
-	MULXQ   BX, SI, DI
-	ADDQ    CX, R9
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R9
 	ADCQ    R8, R10
-	ADCQ    SI, R11
-	ADCQ    $0x00, DI
-	MOVQ    DI, R8
+	ADCQ    BX, DI
+	ADCQ    $0x00, SI
+	MOVQ    SI, R8
 	MOVQ    R9, DX
-	MOVQ    R9, CX
-	SHLQ    $0x20, CX
+	MOVQ    R9, AX
+	SHLQ    $0x20, AX
 	SHRQ    $0x20, R9
-	MULXQ   BX, SI, DI
-	ADDQ    CX, R10
-	ADCQ    R9, R11
-	ADCQ    SI, R8
-	ADCQ    $0x00, DI
-	MOVQ    DI, R9
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R10
+	ADCQ    R9, DI
+	ADCQ    BX, R8
+	ADCQ    $0x00, SI
+	MOVQ    SI, R9
 	MOVQ    R10, DX
-	MOVQ    R10, CX
-	SHLQ    $0x20, CX
+	MOVQ    R10, AX
+	SHLQ    $0x20, AX
 	SHRQ    $0x20, R10
-	MULXQ   BX, SI, DI
-	ADDQ    CX, R11
+	MULXQ   CX, BX, SI
+	ADDQ    AX, DI
 	ADCQ    R10, R8
-	ADCQ    SI, R9
-	ADCQ    $0x00, DI
-	MOVQ    DI, R10
-	MOVQ    R11, DX
-	MOVQ    R11, CX
-	SHLQ    $0x20, CX
-	SHRQ    $0x20, R11
-	MULXQ   BX, SI, DI
-	ADDQ    CX, R8
-	ADCQ    R11, R9
-	ADCQ    SI, R10
-	ADCQ    $0x00, DI
-	MOVQ    DI, R11
-	XORQ    CX, CX
-	ADDQ    R12, R8
+	ADCQ    BX, R9
+	ADCQ    $0x00, SI
+	MOVQ    SI, R10
+	XORQ    AX, AX
+	ADDQ    R11, DI
+	ADCQ    R12, R8
 	ADCQ    R13, R9
 	ADCQ    R14, R10
-	ADCQ    R15, R11
-	ADCQ    $0x00, CX
+	ADCQ    $0x00, AX
+	MOVQ    DI, BX
+	MOVQ    R8, SI
+	MOVQ    R9, R11
+	MOVQ    R10, R12
+	MOVQ    $0xffffffff, DX
+	SUBQ    $-1, BX
+	SBBQ    DX, SI
+	SBBQ    $+0, R11
+	SBBQ    CX, R12
+	SBBQ    $+0, AX
+	CMOVQCS DI, BX
+	CMOVQCS R8, SI
+	CMOVQCS R9, R11
+	CMOVQCS R10, R12
+	MOVQ    z+0(FP), AX
+	MOVQ    BX, (AX)
+	MOVQ    SI, 8(AX)
+	MOVQ    R11, 16(AX)
+	MOVQ    R12, 24(AX)
+	RET
+
+// func slopeADX(h *[4]uint64, m *[4]uint64, x *[4]uint64, y *[4]uint64, z *[4]uint64, qx *[4]uint64, qy *[4]uint64)
+// Requires: ADX, BMI2, CMOV
+TEXT ·slopeADX(SB), NOSPLIT, $0-56
+	MOVQ    z+32(FP), AX
+	MOVQ    $0xffffffff00000001, CX
+	MOVQ    (AX), DX
+	MULXQ   8(AX), R8, R9
+	MULXQ   16(AX), BX, R10
+	ADDQ    BX, R9
+	MULXQ   24(AX), BX, R11
+	ADCQ    BX, R10
+	ADCQ    $0x00, R11
+	MOVQ    8(AX), DX
+	XORQ    R14, R14
+	XORQ    R12, R12
+	MULXQ   16(AX), BX, SI
+	ADCXQ   BX, R10
+	ADOXQ   SI, R11
+	MULXQ   24(AX), BX, SI
+	ADCXQ   BX, R11
+	ADOXQ   SI, R12
+	ADCXQ   R14, R12
+	MOVQ    16(AX), DX
+	MULXQ   24(AX), BX, R13
+	ADDQ    BX, R12
+	ADCQ    $0x00, R13
+	XORQ    R14, R14
+	MOVQ    (AX), DX
+	MULXQ   DX, DI, SI
+	ADCXQ   R8, R8
+	ADOXQ   SI, R8
+	MOVQ    8(AX), DX
+	MULXQ   DX, BX, SI
+	ADCXQ   R9, R9
+	ADOXQ   BX, R9
+	ADCXQ   R10, R10
+	ADOXQ   SI, R10
+	MOVQ    16(AX), DX
+	MULXQ   DX, BX, SI
+	ADCXQ   R11, R11
+	ADOXQ   BX, R11
+	ADCXQ   R12, R12
+	ADOXQ   SI, R12
+	MOVQ    24(AX), DX
+	MULXQ   DX, BX, SI
+	ADCXQ   R13, R13
+	ADOXQ   BX, R13
+	ADCXQ   R14, R14
+	ADOXQ   SI, R14
+	MOVQ    DI, DX
+	MOVQ    DI, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, DI
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R8
+	ADCQ    DI, R9
+	ADCQ    BX, R10
+	ADCQ    $0x00, SI
+	MOVQ    SI, DI
+	MOVQ    R8, DX
+	MOVQ    R8, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R8
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R9
+	ADCQ    R8, R10
+	ADCQ    BX, DI
+	ADCQ    $0x00, SI
+	MOVQ    SI, R8
+	MOVQ    R9, DX
+	MOVQ    R9, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R9
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R10
+	ADCQ    R9, DI
+	ADCQ    BX, R8
+	ADCQ    $0x00, SI
+	MOVQ    SI, R9
+	MOVQ    R10, DX
+	MOVQ    R10, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R10
+	MULXQ   CX, BX, SI
+	ADDQ    AX, DI
+	ADCQ    R10, R8
+	ADCQ    BX, R9
+	ADCQ    $0x00, SI
+	MOVQ    SI, R10
+	XORQ    AX, AX
+	ADDQ    R11, DI
+	ADCQ    R12, R8
+	ADCQ    R13, R9
+	ADCQ    R14, R10
+	ADCQ    $0x00, AX
+	MOVQ    DI, BX
+	MOVQ    R8, SI
+	MOVQ    R9, R11
+	MOVQ    R10, R12
+	MOVQ    $0xffffffff, DX
+	SUBQ    $-1, BX
+	SBBQ    DX, SI
+	SBBQ    $+0, R11
+	SBBQ    CX, R12
+	SBBQ    $+0, AX
+	CMOVQCS DI, BX
+	CMOVQCS R8, SI
+	CMOVQCS R9, R11
+	CMOVQCS R10, R12
+	MOVQ    m+8(FP), AX
+	MOVQ    BX, (AX)
+	MOVQ    SI, 8(AX)
+	MOVQ    R11, 16(AX)
+	MOVQ    R12, 24(AX)
+	MOVQ    qx+40(FP), AX
+	MOVQ    m+8(FP), CX
+	MOVQ    $0xffffffff00000001, BX
+	MOVQ    (CX), DX
+	XORQ    R13, R13
+	MULXQ   (AX), R8, R9
+	MULXQ   8(AX), SI, R10
+	ADDQ    SI, R9
+	MULXQ   16(AX), SI, R11
+	ADCQ    SI, R10
+	MULXQ   24(AX), SI, R12
+	ADCQ    SI, R11
+	ADCQ    $0x00, R12
+	MOVQ    R8, DX
+	MOVQ    R8, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R8
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R9
+	ADCQ    R8, R10
+	ADCQ    SI, R11
+	ADCQ    DI, R12
+	ADCQ    $0x00, R13
+	MOVQ    8(CX), DX
+	XORQ    R8, R8
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R9
+	ADOXQ   DI, R10
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R10
+	ADOXQ   DI, R11
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	ADCXQ   R8, R13
+	MOVQ    R9, DX
+	MOVQ    R9, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R9
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R10
+	ADCQ    R9, R11
+	ADCQ    SI, R12
+	ADCQ    DI, R13
+	ADCQ    $0x00, R8
+	MOVQ    16(CX), DX
+	XORQ    R9, R9
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R10
+	ADOXQ   DI, R11
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R13
+	ADOXQ   DI, R8
+	ADCXQ   R9, R8
+	MOVQ    R10, DX
+	MOVQ    R10, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R10
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R11
+	ADCQ    R10, R12
+	ADCQ    SI, R13
+	ADCQ    DI, R8
+	ADCQ    $0x00, R9
+	MOVQ    24(CX), DX
+	XORQ    R10, R10
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R13
+	ADOXQ   DI, R8
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R8
+	ADOXQ   DI, R9
+	ADCXQ   R10, R9
+	MOVQ    R11, DX
+	MOVQ    R11, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R11
+	MULXQ   BX, SI, DI
+	ADDQ    AX, R12
+	ADCQ    R11, R13
+	ADCQ    SI, R8
+	ADCQ    DI, R9
+	ADCQ    $0x00, R10
+	MOVQ    R12, CX
+	MOVQ    R13, DX
 	MOVQ    R8, SI
 	MOVQ    R9, DI
-	MOVQ    R10, R12
-	MOVQ    R11, R13
-	MOVQ    $0xffffffff, DX
-	SUBQ    $-1, SI
-	SBBQ    DX, DI
-	SBBQ    $+0, R12
-	SBBQ    BX, R13
-	SBBQ    $+0, CX
+	MOVQ    $0xffffffff, AX
+	SUBQ    $-1, CX
+	SBBQ    AX, DX
+	SBBQ    $+0, SI
+	SBBQ    BX, DI
+	SBBQ    $+0, R10
+	CMOVQCS R12, CX
+	CMOVQCS R13, DX
 	CMOVQCS R8, SI
-	MOVQ    SI, (AX)
 	CMOVQCS R9, DI
-	MOVQ    DI, 8(AX)
+	MOVQ    x+16(FP), AX
+	SUBQ    (AX), CX
+	SBBQ    8(AX), DX
+	SBBQ    16(AX), SI
+	SBBQ    24(AX), DI
+	SBBQ    AX, AX
+	MOVQ    AX, R8
+	SHRQ    $0x20, R8
+	ANDQ    AX, BX
+	ADDQ    AX, CX
+	ADCQ    R8, DX
+	ADCQ    $0x00, SI
+	ADCQ    BX, DI
+	MOVQ    $0xffffffff00000001, BX
+	MOVQ    h+0(FP), AX
+	MOVQ    CX, (AX)
+	MOVQ    DX, 8(AX)
+	MOVQ    SI, 16(AX)
+	MOVQ    DI, 24(AX)
+	MOVQ    z+32(FP), AX
+	MOVQ    m+8(FP), CX
+	MOVQ    $0xffffffff00000001, BX
+	MOVQ    (CX), DX
+	XORQ    R13, R13
+	MULXQ   (AX), R8, R9
+	MULXQ   8(AX), SI, R10
+	ADDQ    SI, R9
+	MULXQ   16(AX), SI, R11
+	ADCQ    SI, R10
+	MULXQ   24(AX), SI, R12
+	ADCQ    SI, R11
+	ADCQ    $0x00, R12
+	MOVQ    R8, DX
+	MOVQ    R8, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R8
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R9
+	ADCQ    R8, R10
+	ADCQ    SI, R11
+	ADCQ    DI, R12
+	ADCQ    $0x00, R13
+	MOVQ    8(CX), DX
+	XORQ    R8, R8
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R9
+	ADOXQ   DI, R10
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R10
+	ADOXQ   DI, R11
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	ADCXQ   R8, R13
+	MOVQ    R9, DX
+	MOVQ    R9, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R9
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R10
+	ADCQ    R9, R11
+	ADCQ    SI, R12
+	ADCQ    DI, R13
+	ADCQ    $0x00, R8
+	MOVQ    16(CX), DX
+	XORQ    R9, R9
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R10
+	ADOXQ   DI, R11
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R13
+	ADOXQ   DI, R8
+	ADCXQ   R9, R8
+	MOVQ    R10, DX
+	MOVQ    R10, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R10
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R11
+	ADCQ    R10, R12
+	ADCQ    SI, R13
+	ADCQ    DI, R8
+	ADCQ    $0x00, R9
+	MOVQ    24(CX), DX
+	XORQ    R10, R10
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R13
+	ADOXQ   DI, R8
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R8
+	ADOXQ   DI, R9
+	ADCXQ   R10, R9
+	MOVQ    R11, DX
+	MOVQ    R11, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R11
+	MULXQ   BX, SI, DI
+	ADDQ    AX, R12
+	ADCQ    R11, R13
+	ADCQ    SI, R8
+	ADCQ    DI, R9
+	ADCQ    $0x00, R10
+	MOVQ    R12, CX
+	MOVQ    R13, DX
+	MOVQ    R8, SI
+	MOVQ    R9, DI
+	MOVQ    $0xffffffff, AX
+	SUBQ    $-1, CX
+	SBBQ    AX, DX
+	SBBQ    $+0, SI
+	SBBQ    BX, DI
+	SBBQ    $+0, R10
+	CMOVQCS R12, CX
+	CMOVQCS R13, DX
+	CMOVQCS R8, SI
+	CMOVQCS R9, DI
+	MOVQ    m+8(FP), AX
+	MOVQ    CX, (AX)
+	MOVQ    DX, 8(AX)
+	MOVQ    SI, 16(AX)
+	MOVQ    DI, 24(AX)
+	MOVQ    qy+48(FP), AX
+	MOVQ    m+8(FP), CX
+	MOVQ    $0xffffffff00000001, BX
+	MOVQ    (CX), DX
+	XORQ    R13, R13
+	MULXQ   (AX), R8, R9
+	MULXQ   8(AX), SI, R10
+	ADDQ    SI, R9
+	MULXQ   16(AX), SI, R11
+	ADCQ    SI, R10
+	MULXQ   24(AX), SI, R12
+	ADCQ    SI, R11
+	ADCQ    $0x00, R12
+	MOVQ    R8, DX
+	MOVQ    R8, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R8
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R9
+	ADCQ    R8, R10
+	ADCQ    SI, R11
+	ADCQ    DI, R12
+	ADCQ    $0x00, R13
+	MOVQ    8(CX), DX
+	XORQ    R8, R8
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R9
+	ADOXQ   DI, R10
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R10
+	ADOXQ   DI, R11
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	ADCXQ   R8, R13
+	MOVQ    R9, DX
+	MOVQ    R9, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R9
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R10
+	ADCQ    R9, R11
+	ADCQ    SI, R12
+	ADCQ    DI, R13
+	ADCQ    $0x00, R8
+	MOVQ    16(CX), DX
+	XORQ    R9, R9
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R10
+	ADOXQ   DI, R11
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R13
+	ADOXQ   DI, R8
+	ADCXQ   R9, R8
+	MOVQ    R10, DX
+	MOVQ    R10, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R10
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R11
+	ADCQ    R10, R12
+	ADCQ    SI, R13
+	ADCQ    DI, R8
+	ADCQ    $0x00, R9
+	MOVQ    24(CX), DX
+	XORQ    R10, R10
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R13
+	ADOXQ   DI, R8
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R8
+	ADOXQ   DI, R9
+	ADCXQ   R10, R9
+	MOVQ    R11, DX
+	MOVQ    R11, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R11
+	MULXQ   BX, SI, DI
+	ADDQ    AX, R12
+	ADCQ    R11, R13
+	ADCQ    SI, R8
+	ADCQ    DI, R9
+	ADCQ    $0x00, R10
+	MOVQ    R12, CX
+	MOVQ    R13, DX
+	MOVQ    R8, SI
+	MOVQ    R9, DI
+	MOVQ    $0xffffffff, AX
+	SUBQ    $-1, CX
+	SBBQ    AX, DX
+	SBBQ    $+0, SI
+	SBBQ    BX, DI
+	SBBQ    $+0, R10
+	CMOVQCS R12, CX
+	CMOVQCS R13, DX
+	CMOVQCS R8, SI
+	CMOVQCS R9, DI
+	MOVQ    y+24(FP), AX
+	SUBQ    (AX), CX
+	SBBQ    8(AX), DX
+	SBBQ    16(AX), SI
+	SBBQ    24(AX), DI
+	SBBQ    AX, AX
+	MOVQ    AX, R8
+	SHRQ    $0x20, R8
+	ANDQ    AX, BX
+	ADDQ    AX, CX
+	ADCQ    R8, DX
+	ADCQ    $0x00, SI
+	ADCQ    BX, DI
+	MOVQ    $0xffffffff00000001, BX
+	MOVQ    m+8(FP), AX
+	MOVQ    CX, (AX)
+	MOVQ    DX, 8(AX)
+	MOVQ    SI, 16(AX)
+	MOVQ    DI, 24(AX)
+	RET
+
+// func chordADX(x *[4]uint64, y *[4]uint64, z *[4]uint64, h *[4]uint64, m *[4]uint64)
+// Requires: ADX, BMI2, CMOV
+TEXT ·chordADX(SB), NOSPLIT, $32-40
+	MOVQ    z+16(FP), AX
+	MOVQ    h+24(FP), CX
+	MOVQ    $0xffffffff00000001, BX
+	MOVQ    (CX), DX
+	XORQ    R13, R13
+	MULXQ   (AX), R8, R9
+	MULXQ   8(AX), SI, R10
+	ADDQ    SI, R9
+	MULXQ   16(AX), SI, R11
+	ADCQ    SI, R10
+	MULXQ   24(AX), SI, R12
+	ADCQ    SI, R11
+	ADCQ    $0x00, R12
+	MOVQ    R8, DX
+	MOVQ    R8, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R8
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R9
+	ADCQ    R8, R10
+	ADCQ    SI, R11
+	ADCQ    DI, R12
+	ADCQ    $0x00, R13
+	MOVQ    8(CX), DX
+	XORQ    R8, R8
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R9
+	ADOXQ   DI, R10
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R10
+	ADOXQ   DI, R11
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	ADCXQ   R8, R13
+	MOVQ    R9, DX
+	MOVQ    R9, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R9
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R10
+	ADCQ    R9, R11
+	ADCQ    SI, R12
+	ADCQ    DI, R13
+	ADCQ    $0x00, R8
+	MOVQ    16(CX), DX
+	XORQ    R9, R9
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R10
+	ADOXQ   DI, R11
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R13
+	ADOXQ   DI, R8
+	ADCXQ   R9, R8
+	MOVQ    R10, DX
+	MOVQ    R10, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R10
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R11
+	ADCQ    R10, R12
+	ADCQ    SI, R13
+	ADCQ    DI, R8
+	ADCQ    $0x00, R9
+	MOVQ    24(CX), DX
+	XORQ    R10, R10
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R13
+	ADOXQ   DI, R8
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R8
+	ADOXQ   DI, R9
+	ADCXQ   R10, R9
+	MOVQ    R11, DX
+	MOVQ    R11, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R11
+	MULXQ   BX, SI, DI
+	ADDQ    AX, R12
+	ADCQ    R11, R13
+	ADCQ    SI, R8
+	ADCQ    DI, R9
+	ADCQ    $0x00, R10
+	MOVQ    R12, CX
+	MOVQ    R13, DX
+	MOVQ    R8, SI
+	MOVQ    R9, DI
+	MOVQ    $0xffffffff, AX
+	SUBQ    $-1, CX
+	SBBQ    AX, DX
+	SBBQ    $+0, SI
+	SBBQ    BX, DI
+	SBBQ    $+0, R10
+	CMOVQCS R12, CX
+	CMOVQCS R13, DX
+	CMOVQCS R8, SI
+	CMOVQCS R9, DI
+	MOVQ    z+16(FP), AX
+	MOVQ    CX, (AX)
+	MOVQ    DX, 8(AX)
+	MOVQ    SI, 16(AX)
+	MOVQ    DI, 24(AX)
+	MOVQ    h+24(FP), AX
+	MOVQ    $0xffffffff00000001, CX
+	MOVQ    (AX), DX
+	MULXQ   8(AX), R8, R9
+	MULXQ   16(AX), BX, R10
+	ADDQ    BX, R9
+	MULXQ   24(AX), BX, R11
+	ADCQ    BX, R10
+	ADCQ    $0x00, R11
+	MOVQ    8(AX), DX
+	XORQ    R14, R14
+	XORQ    R12, R12
+	MULXQ   16(AX), BX, SI
+	ADCXQ   BX, R10
+	ADOXQ   SI, R11
+	MULXQ   24(AX), BX, SI
+	ADCXQ   BX, R11
+	ADOXQ   SI, R12
+	ADCXQ   R14, R12
+	MOVQ    16(AX), DX
+	MULXQ   24(AX), BX, R13
+	ADDQ    BX, R12
+	ADCQ    $0x00, R13
+	XORQ    R14, R14
+	MOVQ    (AX), DX
+	MULXQ   DX, DI, SI
+	ADCXQ   R8, R8
+	ADOXQ   SI, R8
+	MOVQ    8(AX), DX
+	MULXQ   DX, BX, SI
+	ADCXQ   R9, R9
+	ADOXQ   BX, R9
+	ADCXQ   R10, R10
+	ADOXQ   SI, R10
+	MOVQ    16(AX), DX
+	MULXQ   DX, BX, SI
+	ADCXQ   R11, R11
+	ADOXQ   BX, R11
+	ADCXQ   R12, R12
+	ADOXQ   SI, R12
+	MOVQ    24(AX), DX
+	MULXQ   DX, BX, SI
+	ADCXQ   R13, R13
+	ADOXQ   BX, R13
+	ADCXQ   R14, R14
+	ADOXQ   SI, R14
+	MOVQ    DI, DX
+	MOVQ    DI, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, DI
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R8
+	ADCQ    DI, R9
+	ADCQ    BX, R10
+	ADCQ    $0x00, SI
+	MOVQ    SI, DI
+	MOVQ    R8, DX
+	MOVQ    R8, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R8
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R9
+	ADCQ    R8, R10
+	ADCQ    BX, DI
+	ADCQ    $0x00, SI
+	MOVQ    SI, R8
+	MOVQ    R9, DX
+	MOVQ    R9, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R9
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R10
+	ADCQ    R9, DI
+	ADCQ    BX, R8
+	ADCQ    $0x00, SI
+	MOVQ    SI, R9
+	MOVQ    R10, DX
+	MOVQ    R10, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R10
+	MULXQ   CX, BX, SI
+	ADDQ    AX, DI
+	ADCQ    R10, R8
+	ADCQ    BX, R9
+	ADCQ    $0x00, SI
+	MOVQ    SI, R10
+	XORQ    AX, AX
+	ADDQ    R11, DI
+	ADCQ    R12, R8
+	ADCQ    R13, R9
+	ADCQ    R14, R10
+	ADCQ    $0x00, AX
+	MOVQ    DI, BX
+	MOVQ    R8, SI
+	MOVQ    R9, R11
+	MOVQ    R10, R12
+	MOVQ    $0xffffffff, DX
+	SUBQ    $-1, BX
+	SBBQ    DX, SI
+	SBBQ    $+0, R11
+	SBBQ    CX, R12
+	SBBQ    $+0, AX
+	CMOVQCS DI, BX
+	CMOVQCS R8, SI
+	CMOVQCS R9, R11
 	CMOVQCS R10, R12
-	MOVQ    R12, 16(AX)
-	CMOVQCS R11, R13
-	MOVQ    R13, 24(AX)
+	MOVQ    BX, (SP)
+	MOVQ    SI, 8(SP)
+	MOVQ    R11, 16(SP)
+	MOVQ    R12, 24(SP)
+	MOVQ    h+24(FP), AX
+	MOVQ    $0xffffffff00000001, CX
+	MOVQ    (SP), DX
+	XORQ    R12, R12
+	MULXQ   (AX), DI, R8
+	MULXQ   8(AX), BX, R9
+	ADDQ    BX, R8
+	MULXQ   16(AX), BX, R10
+	ADCQ    BX, R9
+	MULXQ   24(AX), BX, R11
+	ADCQ    BX, R10
+	ADCQ    $0x00, R11
+	MOVQ    DI, DX
+	MOVQ    DI, R13
+	SHLQ    $0x20, R13
+	SHRQ    $0x20, DI
+	MULXQ   CX, BX, SI
+	ADDQ    R13, R8
+	ADCQ    DI, R9
+	ADCQ    BX, R10
+	ADCQ    SI, R11
+	ADCQ    $0x00, R12
+	MOVQ    8(SP), DX
+	XORQ    DI, DI
+	MULXQ   (AX), BX, SI
+	ADCXQ   BX, R8
+	ADOXQ   SI, R9
+	MULXQ   8(AX), BX, SI
+	ADCXQ   BX, R9
+	ADOXQ   SI, R10
+	MULXQ   16(AX), BX, SI
+	ADCXQ   BX, R10
+	ADOXQ   SI, R11
+	MULXQ   24(AX), BX, SI
+	ADCXQ   BX, R11
+	ADOXQ   SI, R12
+	ADCXQ   DI, R12
+	MOVQ    R8, DX
+	MOVQ    R8, R13
+	SHLQ    $0x20, R13
+	SHRQ    $0x20, R8
+	MULXQ   CX, BX, SI
+	ADDQ    R13, R9
+	ADCQ    R8, R10
+	ADCQ    BX, R11
+	ADCQ    SI, R12
+	ADCQ    $0x00, DI
+	MOVQ    16(SP), DX
+	XORQ    R8, R8
+	MULXQ   (AX), BX, SI
+	ADCXQ   BX, R9
+	ADOXQ   SI, R10
+	MULXQ   8(AX), BX, SI
+	ADCXQ   BX, R10
+	ADOXQ   SI, R11
+	MULXQ   16(AX), BX, SI
+	ADCXQ   BX, R11
+	ADOXQ   SI, R12
+	MULXQ   24(AX), BX, SI
+	ADCXQ   BX, R12
+	ADOXQ   SI, DI
+	ADCXQ   R8, DI
+	MOVQ    R9, DX
+	MOVQ    R9, R13
+	SHLQ    $0x20, R13
+	SHRQ    $0x20, R9
+	MULXQ   CX, BX, SI
+	ADDQ    R13, R10
+	ADCQ    R9, R11
+	ADCQ    BX, R12
+	ADCQ    SI, DI
+	ADCQ    $0x00, R8
+	MOVQ    24(SP), DX
+	XORQ    R9, R9
+	MULXQ   (AX), BX, SI
+	ADCXQ   BX, R10
+	ADOXQ   SI, R11
+	MULXQ   8(AX), BX, SI
+	ADCXQ   BX, R11
+	ADOXQ   SI, R12
+	MULXQ   16(AX), BX, SI
+	ADCXQ   BX, R12
+	ADOXQ   SI, DI
+	MULXQ   24(AX), BX, SI
+	ADCXQ   BX, DI
+	ADOXQ   SI, R8
+	ADCXQ   R9, R8
+	MOVQ    R10, DX
+	MOVQ    R10, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R10
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R11
+	ADCQ    R10, R12
+	ADCQ    BX, DI
+	ADCQ    SI, R8
+	ADCQ    $0x00, R9
+	MOVQ    R11, DX
+	MOVQ    R12, BX
+	MOVQ    DI, SI
+	MOVQ    R8, R10
+	MOVQ    $0xffffffff, AX
+	SUBQ    $-1, DX
+	SBBQ    AX, BX
+	SBBQ    $+0, SI
+	SBBQ    CX, R10
+	SBBQ    $+0, R9
+	CMOVQCS R11, DX
+	CMOVQCS R12, BX
+	CMOVQCS DI, SI
+	CMOVQCS R8, R10
+	MOVQ    h+24(FP), AX
+	MOVQ    DX, (AX)
+	MOVQ    BX, 8(AX)
+	MOVQ    SI, 16(AX)
+	MOVQ    R10, 24(AX)
+	MOVQ    x+0(FP), AX
+	MOVQ    $0xffffffff00000001, CX
+	MOVQ    (AX), DX
+	XORQ    R12, R12
+	MULXQ   (SP), DI, R8
+	MULXQ   8(SP), BX, R9
+	ADDQ    BX, R8
+	MULXQ   16(SP), BX, R10
+	ADCQ    BX, R9
+	MULXQ   24(SP), BX, R11
+	ADCQ    BX, R10
+	ADCQ    $0x00, R11
+	MOVQ    DI, DX
+	MOVQ    DI, R13
+	SHLQ    $0x20, R13
+	SHRQ    $0x20, DI
+	MULXQ   CX, BX, SI
+	ADDQ    R13, R8
+	ADCQ    DI, R9
+	ADCQ    BX, R10
+	ADCQ    SI, R11
+	ADCQ    $0x00, R12
+	MOVQ    8(AX), DX
+	XORQ    DI, DI
+	MULXQ   (SP), BX, SI
+	ADCXQ   BX, R8
+	ADOXQ   SI, R9
+	MULXQ   8(SP), BX, SI
+	ADCXQ   BX, R9
+	ADOXQ   SI, R10
+	MULXQ   16(SP), BX, SI
+	ADCXQ   BX, R10
+	ADOXQ   SI, R11
+	MULXQ   24(SP), BX, SI
+	ADCXQ   BX, R11
+	ADOXQ   SI, R12
+	ADCXQ   DI, R12
+	MOVQ    R8, DX
+	MOVQ    R8, R13
+	SHLQ    $0x20, R13
+	SHRQ    $0x20, R8
+	MULXQ   CX, BX, SI
+	ADDQ    R13, R9
+	ADCQ    R8, R10
+	ADCQ    BX, R11
+	ADCQ    SI, R12
+	ADCQ    $0x00, DI
+	MOVQ    16(AX), DX
+	XORQ    R8, R8
+	MULXQ   (SP), BX, SI
+	ADCXQ   BX, R9
+	ADOXQ   SI, R10
+	MULXQ   8(SP), BX, SI
+	ADCXQ   BX, R10
+	ADOXQ   SI, R11
+	MULXQ   16(SP), BX, SI
+	ADCXQ   BX, R11
+	ADOXQ   SI, R12
+	MULXQ   24(SP), BX, SI
+	ADCXQ   BX, R12
+	ADOXQ   SI, DI
+	ADCXQ   R8, DI
+	MOVQ    R9, DX
+	MOVQ    R9, R13
+	SHLQ    $0x20, R13
+	SHRQ    $0x20, R9
+	MULXQ   CX, BX, SI
+	ADDQ    R13, R10
+	ADCQ    R9, R11
+	ADCQ    BX, R12
+	ADCQ    SI, DI
+	ADCQ    $0x00, R8
+	MOVQ    24(AX), DX
+	XORQ    R9, R9
+	MULXQ   (SP), BX, SI
+	ADCXQ   BX, R10
+	ADOXQ   SI, R11
+	MULXQ   8(SP), BX, SI
+	ADCXQ   BX, R11
+	ADOXQ   SI, R12
+	MULXQ   16(SP), BX, SI
+	ADCXQ   BX, R12
+	ADOXQ   SI, DI
+	MULXQ   24(SP), BX, SI
+	ADCXQ   BX, DI
+	ADOXQ   SI, R8
+	ADCXQ   R9, R8
+	MOVQ    R10, DX
+	MOVQ    R10, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R10
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R11
+	ADCQ    R10, R12
+	ADCQ    BX, DI
+	ADCQ    SI, R8
+	ADCQ    $0x00, R9
+	MOVQ    R11, DX
+	MOVQ    R12, BX
+	MOVQ    DI, SI
+	MOVQ    R8, R10
+	MOVQ    $0xffffffff, AX
+	SUBQ    $-1, DX
+	SBBQ    AX, BX
+	SBBQ    $+0, SI
+	SBBQ    CX, R10
+	SBBQ    $+0, R9
+	CMOVQCS R11, DX
+	CMOVQCS R12, BX
+	CMOVQCS DI, SI
+	CMOVQCS R8, R10
+	MOVQ    DX, (SP)
+	MOVQ    BX, 8(SP)
+	MOVQ    SI, 16(SP)
+	MOVQ    R10, 24(SP)
+	MOVQ    m+32(FP), AX
+	MOVQ    $0xffffffff00000001, CX
+	MOVQ    (AX), DX
+	MULXQ   8(AX), R8, R9
+	MULXQ   16(AX), BX, R10
+	ADDQ    BX, R9
+	MULXQ   24(AX), BX, R11
+	ADCQ    BX, R10
+	ADCQ    $0x00, R11
+	MOVQ    8(AX), DX
+	XORQ    R14, R14
+	XORQ    R12, R12
+	MULXQ   16(AX), BX, SI
+	ADCXQ   BX, R10
+	ADOXQ   SI, R11
+	MULXQ   24(AX), BX, SI
+	ADCXQ   BX, R11
+	ADOXQ   SI, R12
+	ADCXQ   R14, R12
+	MOVQ    16(AX), DX
+	MULXQ   24(AX), BX, R13
+	ADDQ    BX, R12
+	ADCQ    $0x00, R13
+	XORQ    R14, R14
+	MOVQ    (AX), DX
+	MULXQ   DX, DI, SI
+	ADCXQ   R8, R8
+	ADOXQ   SI, R8
+	MOVQ    8(AX), DX
+	MULXQ   DX, BX, SI
+	ADCXQ   R9, R9
+	ADOXQ   BX, R9
+	ADCXQ   R10, R10
+	ADOXQ   SI, R10
+	MOVQ    16(AX), DX
+	MULXQ   DX, BX, SI
+	ADCXQ   R11, R11
+	ADOXQ   BX, R11
+	ADCXQ   R12, R12
+	ADOXQ   SI, R12
+	MOVQ    24(AX), DX
+	MULXQ   DX, BX, SI
+	ADCXQ   R13, R13
+	ADOXQ   BX, R13
+	ADCXQ   R14, R14
+	ADOXQ   SI, R14
+	MOVQ    DI, DX
+	MOVQ    DI, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, DI
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R8
+	ADCQ    DI, R9
+	ADCQ    BX, R10
+	ADCQ    $0x00, SI
+	MOVQ    SI, DI
+	MOVQ    R8, DX
+	MOVQ    R8, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R8
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R9
+	ADCQ    R8, R10
+	ADCQ    BX, DI
+	ADCQ    $0x00, SI
+	MOVQ    SI, R8
+	MOVQ    R9, DX
+	MOVQ    R9, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R9
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R10
+	ADCQ    R9, DI
+	ADCQ    BX, R8
+	ADCQ    $0x00, SI
+	MOVQ    SI, R9
+	MOVQ    R10, DX
+	MOVQ    R10, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R10
+	MULXQ   CX, BX, SI
+	ADDQ    AX, DI
+	ADCQ    R10, R8
+	ADCQ    BX, R9
+	ADCQ    $0x00, SI
+	MOVQ    SI, R10
+	XORQ    AX, AX
+	ADDQ    R11, DI
+	ADCQ    R12, R8
+	ADCQ    R13, R9
+	ADCQ    R14, R10
+	ADCQ    $0x00, AX
+	MOVQ    DI, BX
+	MOVQ    R8, SI
+	MOVQ    R9, R11
+	MOVQ    R10, R12
+	MOVQ    $0xffffffff, DX
+	SUBQ    $-1, BX
+	SBBQ    DX, SI
+	SBBQ    $+0, R11
+	SBBQ    CX, R12
+	SBBQ    $+0, AX
+	CMOVQCS DI, BX
+	CMOVQCS R8, SI
+	CMOVQCS R9, R11
+	CMOVQCS R10, R12
+	MOVQ    h+24(FP), AX
+	SUBQ    (AX), BX
+	SBBQ    8(AX), SI
+	SBBQ    16(AX), R11
+	SBBQ    24(AX), R12
+	SBBQ    AX, AX
+	MOVQ    AX, DX
+	SHRQ    $0x20, DX
+	ANDQ    AX, CX
+	ADDQ    AX, BX
+	ADCQ    DX, SI
+	ADCQ    $0x00, R11
+	ADCQ    CX, R12
+	MOVQ    $0xffffffff00000001, CX
+	SUBQ    (SP), BX
+	SBBQ    8(SP), SI
+	SBBQ    16(SP), R11
+	SBBQ    24(SP), R12
+	SBBQ    AX, AX
+	MOVQ    AX, DX
+	SHRQ    $0x20, DX
+	ANDQ    AX, CX
+	ADDQ    AX, BX
+	ADCQ    DX, SI
+	ADCQ    $0x00, R11
+	ADCQ    CX, R12
+	MOVQ    $0xffffffff00000001, CX
+	SUBQ    (SP), BX
+	SBBQ    8(SP), SI
+	SBBQ    16(SP), R11
+	SBBQ    24(SP), R12
+	SBBQ    AX, AX
+	MOVQ    AX, DX
+	SHRQ    $0x20, DX
+	ANDQ    AX, CX
+	ADDQ    AX, BX
+	ADCQ    DX, SI
+	ADCQ    $0x00, R11
+	ADCQ    CX, R12
+	MOVQ    $0xffffffff00000001, CX
+	MOVQ    x+0(FP), AX
+	MOVQ    BX, (AX)
+	MOVQ    SI, 8(AX)
+	MOVQ    R11, 16(AX)
+	MOVQ    R12, 24(AX)
+	MOVQ    $0xffffffff00000001, AX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), DX
+	MOVQ    16(SP), BX
+	MOVQ    24(SP), SI
+	MOVQ    x+0(FP), DI
+	SUBQ    (DI), CX
+	SBBQ    8(DI), DX
+	SBBQ    16(DI), BX
+	SBBQ    24(DI), SI
+	SBBQ    DI, DI
+	MOVQ    DI, R8
+	SHRQ    $0x20, R8
+	ANDQ    DI, AX
+	ADDQ    DI, CX
+	ADCQ    R8, DX
+	ADCQ    $0x00, BX
+	ADCQ    AX, SI
+	MOVQ    $0xffffffff00000001, AX
+	MOVQ    CX, (SP)
+	MOVQ    DX, 8(SP)
+	MOVQ    BX, 16(SP)
+	MOVQ    SI, 24(SP)
+	MOVQ    h+24(FP), AX
+	MOVQ    y+8(FP), CX
+	MOVQ    $0xffffffff00000001, BX
+	MOVQ    (CX), DX
+	XORQ    R13, R13
+	MULXQ   (AX), R8, R9
+	MULXQ   8(AX), SI, R10
+	ADDQ    SI, R9
+	MULXQ   16(AX), SI, R11
+	ADCQ    SI, R10
+	MULXQ   24(AX), SI, R12
+	ADCQ    SI, R11
+	ADCQ    $0x00, R12
+	MOVQ    R8, DX
+	MOVQ    R8, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R8
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R9
+	ADCQ    R8, R10
+	ADCQ    SI, R11
+	ADCQ    DI, R12
+	ADCQ    $0x00, R13
+	MOVQ    8(CX), DX
+	XORQ    R8, R8
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R9
+	ADOXQ   DI, R10
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R10
+	ADOXQ   DI, R11
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	ADCXQ   R8, R13
+	MOVQ    R9, DX
+	MOVQ    R9, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R9
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R10
+	ADCQ    R9, R11
+	ADCQ    SI, R12
+	ADCQ    DI, R13
+	ADCQ    $0x00, R8
+	MOVQ    16(CX), DX
+	XORQ    R9, R9
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R10
+	ADOXQ   DI, R11
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R13
+	ADOXQ   DI, R8
+	ADCXQ   R9, R8
+	MOVQ    R10, DX
+	MOVQ    R10, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R10
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R11
+	ADCQ    R10, R12
+	ADCQ    SI, R13
+	ADCQ    DI, R8
+	ADCQ    $0x00, R9
+	MOVQ    24(CX), DX
+	XORQ    R10, R10
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R13
+	ADOXQ   DI, R8
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R8
+	ADOXQ   DI, R9
+	ADCXQ   R10, R9
+	MOVQ    R11, DX
+	MOVQ    R11, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R11
+	MULXQ   BX, SI, DI
+	ADDQ    AX, R12
+	ADCQ    R11, R13
+	ADCQ    SI, R8
+	ADCQ    DI, R9
+	ADCQ    $0x00, R10
+	MOVQ    R12, CX
+	MOVQ    R13, DX
+	MOVQ    R8, SI
+	MOVQ    R9, DI
+	MOVQ    $0xffffffff, AX
+	SUBQ    $-1, CX
+	SBBQ    AX, DX
+	SBBQ    $+0, SI
+	SBBQ    BX, DI
+	SBBQ    $+0, R10
+	CMOVQCS R12, CX
+	CMOVQCS R13, DX
+	CMOVQCS R8, SI
+	CMOVQCS R9, DI
+	MOVQ    h+24(FP), AX
+	MOVQ    CX, (AX)
+	MOVQ    DX, 8(AX)
+	MOVQ    SI, 16(AX)
+	MOVQ    DI, 24(AX)
+	MOVQ    m+32(FP), AX
+	MOVQ    $0xffffffff00000001, CX
+	MOVQ    (SP), DX
+	XORQ    R12, R12
+	MULXQ   (AX), DI, R8
+	MULXQ   8(AX), BX, R9
+	ADDQ    BX, R8
+	MULXQ   16(AX), BX, R10
+	ADCQ    BX, R9
+	MULXQ   24(AX), BX, R11
+	ADCQ    BX, R10
+	ADCQ    $0x00, R11
+	MOVQ    DI, DX
+	MOVQ    DI, R13
+	SHLQ    $0x20, R13
+	SHRQ    $0x20, DI
+	MULXQ   CX, BX, SI
+	ADDQ    R13, R8
+	ADCQ    DI, R9
+	ADCQ    BX, R10
+	ADCQ    SI, R11
+	ADCQ    $0x00, R12
+	MOVQ    8(SP), DX
+	XORQ    DI, DI
+	MULXQ   (AX), BX, SI
+	ADCXQ   BX, R8
+	ADOXQ   SI, R9
+	MULXQ   8(AX), BX, SI
+	ADCXQ   BX, R9
+	ADOXQ   SI, R10
+	MULXQ   16(AX), BX, SI
+	ADCXQ   BX, R10
+	ADOXQ   SI, R11
+	MULXQ   24(AX), BX, SI
+	ADCXQ   BX, R11
+	ADOXQ   SI, R12
+	ADCXQ   DI, R12
+	MOVQ    R8, DX
+	MOVQ    R8, R13
+	SHLQ    $0x20, R13
+	SHRQ    $0x20, R8
+	MULXQ   CX, BX, SI
+	ADDQ    R13, R9
+	ADCQ    R8, R10
+	ADCQ    BX, R11
+	ADCQ    SI, R12
+	ADCQ    $0x00, DI
+	MOVQ    16(SP), DX
+	XORQ    R8, R8
+	MULXQ   (AX), BX, SI
+	ADCXQ   BX, R9
+	ADOXQ   SI, R10
+	MULXQ   8(AX), BX, SI
+	ADCXQ   BX, R10
+	ADOXQ   SI, R11
+	MULXQ   16(AX), BX, SI
+	ADCXQ   BX, R11
+	ADOXQ   SI, R12
+	MULXQ   24(AX), BX, SI
+	ADCXQ   BX, R12
+	ADOXQ   SI, DI
+	ADCXQ   R8, DI
+	MOVQ    R9, DX
+	MOVQ    R9, R13
+	SHLQ    $0x20, R13
+	SHRQ    $0x20, R9
+	MULXQ   CX, BX, SI
+	ADDQ    R13, R10
+	ADCQ    R9, R11
+	ADCQ    BX, R12
+	ADCQ    SI, DI
+	ADCQ    $0x00, R8
+	MOVQ    24(SP), DX
+	XORQ    R9, R9
+	MULXQ   (AX), BX, SI
+	ADCXQ   BX, R10
+	ADOXQ   SI, R11
+	MULXQ   8(AX), BX, SI
+	ADCXQ   BX, R11
+	ADOXQ   SI, R12
+	MULXQ   16(AX), BX, SI
+	ADCXQ   BX, R12
+	ADOXQ   SI, DI
+	MULXQ   24(AX), BX, SI
+	ADCXQ   BX, DI
+	ADOXQ   SI, R8
+	ADCXQ   R9, R8
+	MOVQ    R10, DX
+	MOVQ    R10, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R10
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R11
+	ADCQ    R10, R12
+	ADCQ    BX, DI
+	ADCQ    SI, R8
+	ADCQ    $0x00, R9
+	MOVQ    R11, DX
+	MOVQ    R12, BX
+	MOVQ    DI, SI
+	MOVQ    R8, R10
+	MOVQ    $0xffffffff, AX
+	SUBQ    $-1, DX
+	SBBQ    AX, BX
+	SBBQ    $+0, SI
+	SBBQ    CX, R10
+	SBBQ    $+0, R9
+	CMOVQCS R11, DX
+	CMOVQCS R12, BX
+	CMOVQCS DI, SI
+	CMOVQCS R8, R10
+	MOVQ    h+24(FP), AX
+	SUBQ    (AX), DX
+	SBBQ    8(AX), BX
+	SBBQ    16(AX), SI
+	SBBQ    24(AX), R10
+	SBBQ    AX, AX
+	MOVQ    AX, DI
+	SHRQ    $0x20, DI
+	ANDQ    AX, CX
+	ADDQ    AX, DX
+	ADCQ    DI, BX
+	ADCQ    $0x00, SI
+	ADCQ    CX, R10
+	MOVQ    $0xffffffff00000001, CX
+	MOVQ    y+8(FP), AX
+	MOVQ    DX, (AX)
+	MOVQ    BX, 8(AX)
+	MOVQ    SI, 16(AX)
+	MOVQ    R10, 24(AX)
 	RET

@@ -106,13 +106,8 @@ func (u unit) add(p *point, q *affine) {
 		p.set(q)
 		return
 	}
-	var h, m, hh, hhh element
-	u.square(&hh, &p.z)
-	u.mul(&h, &q.x, &hh)
-	subtract(&h, &h, &p.x)
-	u.mul(&m, &p.z, &hh)
-	u.mul(&m, &q.y, &m)
-	subtract(&m, &m, &p.y)
+	var h, m element
+	u.slope(&h, &m, p, q)
 	if h == (element{}) {
 		if m == (element{}) {
 			u.double(p)
@@ -121,18 +116,35 @@ func (u unit) add(p *point, q *affine) {
 		}
 		return
 	}
-	u.mul(&p.z, &p.z, &h)
-	u.square(&hh, &h)
-	u.mul(&hhh, &hh, &h)
-	u.mul(&hh, &hh, &p.x) // X H^2
-	u.square(&p.x, &m)
-	subtract(&p.x, &p.x, &hhh)
-	subtract(&p.x, &p.x, &hh)
-	subtract(&p.x, &p.x, &hh)
-	subtract(&hh, &hh, &p.x)
-	u.mul(&hhh, &hhh, &p.y)
-	u.mul(&p.y, &m, &hh)
-	subtract(&p.y, &p.y, &hhh)
+	u.chord(p, &h, &m)
+}
+
+// slopePortable sets H and M of p and q.
+func slopePortable(h, m *element, p *point, q *affine) {
+	var zz element
+	mulPortable(&zz, &p.z, &p.z)
+	mulPortable(h, &q.x, &zz)
+	subtract(h, h, &p.x)
+	mulPortable(m, &p.z, &zz)
+	mulPortable(m, &q.y, m)
+	subtract(m, m, &p.y)
+}
+
+// chordPortable sets p to the sum with the point of H and M, and uses up h.
+func chordPortable(p *point, h, m *element) {
+	var t element
+	mulPortable(&p.z, &p.z, h)
+	mulPortable(&t, h, h)
+	mulPortable(h, h, &t)     // H^3
+	mulPortable(&t, &t, &p.x) // X H^2
+	mulPortable(&p.x, m, m)
+	subtract(&p.x, &p.x, h)
+	subtract(&p.x, &p.x, &t)
+	subtract(&p.x, &p.x, &t)
+	subtract(&t, &t, &p.x)
+	mulPortable(h, h, &p.y)
+	mulPortable(&p.y, m, &t)
+	subtract(&p.y, &p.y, h)
 }
 
 // normalize writes the points as affine ones; none may be infinity. There is one inversion for all of

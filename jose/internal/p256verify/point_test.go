@@ -97,6 +97,49 @@ func TestAdd(t *testing.T) {
 	}
 }
 
+// TestFormulas compares the halves of the addition with the portable ones, which are put together of operations that
+// are tested one by one. They are formulas: what they are given need not be points.
+func TestFormulas(t *testing.T) {
+	r, list := seeded(7), edges(bigP)
+	pick := func() element {
+		if r.IntN(3) == 0 {
+			return fromBig(randomBelow(r, bigP))
+		}
+		return fromBig(list[r.IntN(len(list))])
+	}
+	rounds := 50_000
+	if testing.Short() {
+		rounds /= 10
+	}
+	for _, u := range available() {
+		for round := range rounds {
+			p, q := point{pick(), pick(), pick()}, affine{pick(), pick()}
+			var h, m, wantH, wantM element
+			if round%2 == 0 { // the differences are at the edges
+				p.x, p.y = element{}, element{}
+				slopePortable(&wantH, &wantM, &p, &q)
+				h, m = pick(), pick()
+				subtract(&p.x, &wantH, &h)
+				subtract(&p.y, &wantM, &m)
+			}
+			before, beforeQ := p, q
+			u.slope(&h, &m, &p, &q)
+			slopePortable(&wantH, &wantM, &p, &q)
+			if h != wantH || m != wantM || p != before || q != beforeQ {
+				t.Fatalf("%s: slope of %x and %x is %x, %x, want %x, %x", u, p, q, h, m, wantH, wantM)
+			}
+			h, m = pick(), pick()
+			want := p
+			wantH, wantM = h, m
+			u.chord(&p, &h, &m)
+			chordPortable(&want, &wantH, &wantM)
+			if p != want || m != wantM {
+				t.Fatalf("%s: chord from %x is %x, want %x", u, before, p, want)
+			}
+		}
+	}
+}
+
 func TestNewAffine(t *testing.T) {
 	good := encoded(t, big.NewInt(5))
 	x, y := new(big.Int).SetBytes(good[1:33]), new(big.Int).SetBytes(good[33:])

@@ -34,3 +34,21 @@ func (u unit) square(z, x *element) {
 	}
 	mulPortable(z, x, x)
 }
+
+// slope sets H and M of p and q, as in point.go.
+func (u unit) slope(h, m *element, p *point, q *affine) {
+	if u == unitADX {
+		slopeADX(h, m, &p.x, &p.y, &p.z, &q.x, &q.y)
+		return
+	}
+	slopePortable(h, m, p, q)
+}
+
+// chord sets p to the sum with the point of H and M, and uses up h.
+func (u unit) chord(p *point, h, m *element) {
+	if u == unitADX {
+		chordADX(&p.x, &p.y, &p.z, h, m)
+		return
+	}
+	chordPortable(p, h, m)
+}

@@ -20,3 +20,9 @@ func (unit) mul(z, x, y *element) { mulPortable(z, x, y) }
 
 // square sets z = x^2.
 func (unit) square(z, x *element) { mulPortable(z, x, x) }
+
+// slope sets H and M of p and q, as in point.go.
+func (unit) slope(h, m *element, p *point, q *affine) { slopePortable(h, m, p, q) }
+
+// chord sets p to the sum with the point of H and M, and uses up h.
+func (unit) chord(p *point, h, m *element) { chordPortable(p, h, m) }

@@ -34,7 +34,12 @@ func newSum(c *build.Context, count int) *sum {
 // multiply writes the Montgomery multiplication. The file field.go above has the derivation.
 func multiply(c *build.Context) {
 	begin(c, "mulADX", "func(z, x, y *[4]uint64)", "mulADX sets z to xy/2^256 mod p. It needs ADX and BMI2.")
-	z, x, y := argument(c, "z"), argument(c, "x"), argument(c, "y")
+	product(c, argument(c, "x"), argument(c, "y")).store(argument(c, "z"))
+	c.RET()
+}
+
+// product is xy/2^256 mod p.
+func product(c *build.Context, x, y operand.Mem) *sum {
 	s := newSum(c, 6)
 	for i := range 4 {
 		c.MOVQ(word(y, i), reg.RDX)
@@ -45,12 +50,12 @@ func multiply(c *build.Context) {
 		}
 		s.divide()
 	}
-	s.store(z)
-	c.RET()
+	s.reduce()
+	return s
 }
 
 // firstRow sets the sum, of five limbs, to RDX times the four limbs at x. The sixth becomes 0.
-func (s *sum) firstRow(x reg.Register) {
+func (s *sum) firstRow(x operand.Mem) {
 	t := s.limbs
 	s.XORQ(t[5], t[5])
 	s.MULXQ(word(x, 0), t[0], t[1])
@@ -65,7 +70,7 @@ func (s *sum) firstRow(x reg.Register) {
 
 // addRow adds RDX times the four limbs at x, with one carry chain in CF and one in OF. The sum
 // has five limbs; the sixth becomes 0.
-func (s *sum) addRow(x reg.Register) {
+func (s *sum) addRow(x operand.Mem) {
 	t := s.limbs
 	s.XORQ(t[5], t[5]) // clears CF and OF; a zero cannot be moved to a register later without that
 	for j := range 4 {
@@ -100,8 +105,8 @@ func (s *sum) divide() {
 	s.limbs = append(t[1:6:6], t[0])
 }
 
-// store subtracts p from the first five limbs, if it does not make them negative, and writes four.
-func (s *sum) store(z reg.Register) {
+// reduce subtracts p from the first five limbs, if that does not make them negative, and leaves four.
+func (s *sum) reduce() {
 	t, q := s.limbs, s.GP64()
 	var reduced []reg.GPVirtual
 	for i := range 4 {
@@ -116,14 +121,45 @@ func (s *sum) store(z reg.Register) {
 	s.SBBQ(operand.I8(0), t[4])
 	for i := range 4 {
 		s.CMOVQCS(t[i], reduced[i])
-		s.MOVQ(reduced[i], word(z, i))
+	}
+	s.limbs = reduced
+}
+
+// subtract subtracts y from four limbs below p, and adds p if they become negative.
+func (s *sum) subtract(y operand.Mem) *sum {
+	s.SUBQ(word(y, 0), s.limbs[0])
+	for i := 1; i < 4; i++ {
+		s.SBBQ(word(y, i), s.limbs[i])
+	}
+	mask, second := s.GP64(), s.GP64()
+	s.SBBQ(mask, mask) // all ones if they are negative, and limb 0 of p then
+	s.MOVQ(mask, second)
+	s.SHRQ(operand.U8(32), second) // p1
+	s.ANDQ(mask, s.p3)
+	s.ADDQ(mask, s.limbs[0])
+	s.ADCQ(second, s.limbs[1])
+	s.ADCQ(operand.U8(0), s.limbs[2])
+	s.ADCQ(s.p3, s.limbs[3])
+	s.MOVQ(operand.U64(p3), s.p3)
+	return s
+}
+
+// store writes the four limbs.
+func (s *sum) store(z operand.Mem) {
+	for i, limb := range s.limbs {
+		s.MOVQ(limb, word(z, i))
 	}
 }
 
 // square writes the Montgomery squaring.
 func square(c *build.Context) {
 	begin(c, "squareADX", "func(z, x *[4]uint64)", "squareADX sets z to x^2/2^256 mod p. It needs ADX and BMI2.")
-	z, x := argument(c, "z"), argument(c, "x")
+	power(c, argument(c, "x")).store(argument(c, "z"))
+	c.RET()
+}
+
+// power is x^2/2^256 mod p.
+func power(c *build.Context, x operand.Mem) *sum {
 	s := newSum(c, 8)
 	t := s.limbs
 
@@ -178,22 +214,23 @@ func square(c *build.Context) {
 	}
 	c.ADCQ(operand.U8(0), carry)
 	s.limbs = append(s.limbs, carry)
-	s.store(z)
-	c.RET()
+	s.reduce()
+	return s
 }
 
-// begin starts a function without a stack frame.
-func begin(c *build.Context, name, signature, doc string) {
+// begin starts a function.
+func begin(c *build.Context, name, signature string, doc ...string) {
 	c.Function(name)
 	c.Attributes(attr.NOSPLIT)
 	c.SignatureExpr(signature)
 	c.Pragma("noescape")
-	c.Doc(doc)
+	c.Doc(doc...)
 }
 
-func argument(c *build.Context, name string) reg.GPVirtual {
-	return c.Load(c.Param(name), c.GP64()).(reg.GPVirtual)
+// argument is what a parameter points to.
+func argument(c *build.Context, name string) operand.Mem {
+	return operand.Mem{Base: c.Load(c.Param(name), c.GP64())}
 }
 
-// word is limb i behind p.
-func word(p reg.Register, i int) operand.Mem { return operand.Mem{Base: p, Disp: 8 * i} }
+// word is limb i of m.
+func word(m operand.Mem, i int) operand.Mem { return m.Offset(8 * i) }

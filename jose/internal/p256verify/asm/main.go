@@ -38,6 +38,8 @@ func generate() (map[string][]byte, error) {
 	c.ConstraintExpr("amd64")
 	multiply(c)
 	square(c)
+	slope(c)
+	chord(c)
 	file, err := c.Result()
 	if err != nil {
 		return nil, fmt.Errorf("building: %w", err)
