@@ -24,7 +24,7 @@ const (
 // lazyUses is how many signatures of a key are verified with crypto/ecdsa before its table is
 // made: that takes about as long as making the table, so that a key that is hardly used costs neither
 // the time nor the memory of one, and no key takes more than twice the time that is the least for it.
-const lazyUses = 8
+const lazyUses = 4
 
 // Key is a public key with its table, which it makes when it is used often enough: 32 kB. It may be used
 // concurrently. Make one with [New].
