@@ -18,7 +18,7 @@ build: ## Build bin/jotgate.
 test: deps vet lint race modules bench-short fuzz ## Everything that a change must pass.
 	@echo "all checks passed"
 
-deps: ## Install what the tests need: npm packages for the foreign identity provider.
+deps: ## Install what the tests need: redis-server, npm packages for the foreign identity provider.
 	@scripts/test-deps
 
 vet: ## go vet and gofmt over all modules.

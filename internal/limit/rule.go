@@ -42,7 +42,7 @@ const (
 	// MaxSlidingLimit is the largest Limit of a SlidingWindow.
 	MaxSlidingLimit = math.MaxUint32
 	// MaxFill is the longest time in which a Bucket fills from empty.
-	MaxFill = time.Duration(1 << 53)
+	MaxFill = time.Duration(1 << 52)
 )
 
 // Valid returns what is wrong with r. A rule that is not valid allows nothing.

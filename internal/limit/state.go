@@ -65,23 +65,29 @@ func (r *Rule) terms() (t terms, ok bool) {
 	return t, true
 }
 
-// settle is s at the moment now. What is left of it is never longer than the rule can make it: a clock that was set back, or a period that was made shorter, holds nobody up for more than a period.
+// slack is how many microseconds a state may lie beyond what a request now could have made of it: requests overtake each other on their way here, and would otherwise take back what others have used.
+const slack = 10_000_000
+
+// settle is s at the moment now. What lies further in the future than the rule and the slack allow is as if it had been made now: a clock that was set back, or a period that was made shorter, holds nobody up for longer.
 func (t *terms) settle(s state, now int64) state {
 	if now >= s.until || s.algorithm != t.algorithm {
 		return state{}
 	}
 	switch t.algorithm {
 	case Bucket:
-		if s.until-now > t.full/1000+1 || (s.until-now)*1000-s.used > t.full {
+		if s.until-now > t.full/1000+slack {
 			return fill(now, t.full)
 		}
 	case FixedWindow:
-		s.until = min(s.until, t.end(now))
 		if t.period == 0 {
 			s.until = forever
+		} else if s.until-now > t.period+slack {
+			s.until = now + t.period
 		}
 	case SlidingWindow:
-		s.until = min(s.until, now+2*t.period)
+		if s.until-now > 2*t.period+slack {
+			s.until = now + 2*t.period
+		}
 		if now >= s.until-t.period { // the window has ended
 			s.before, s.used, s.until = uint32(min(s.used, math.MaxUint32)), 0, s.until+t.period
 		}
@@ -123,7 +129,7 @@ func (t *terms) carried(s *state, now int64) int64 {
 		return 0
 	}
 	unit, parts := t.parts()
-	left := ceil(s.until-t.period-now, unit)
+	left := min(ceil(s.until-t.period-now, unit), parts)
 	return ceil(int64(s.before)*left, parts)
 }
 
@@ -197,7 +203,7 @@ func (t *terms) left(s *state, now int64) Outcome {
 	switch t.algorithm {
 	case Bucket:
 		backlog := s.backlog(now)
-		o.Remaining = t.size - ceil(backlog, t.interval)
+		o.Remaining = max(t.size-ceil(backlog, t.interval), 0)
 		o.Reset = span(ceil(backlog, 1000))
 	case FixedWindow:
 		o.Remaining = max(t.size-s.used, 0)

@@ -95,6 +95,16 @@ var table = []struct {
 		{0, limit.MaxLimit, passes(limit.MaxLimit, 0, ceilMicros(limit.MaxLimit))},
 		{0, 1, refusal(limit.MaxLimit, 0, ceilMicros(limit.MaxLimit), time.Microsecond)},
 	}},
+	{"attack: a request that was overtaken by the one that filled the bucket", limit.Rule{Algorithm: limit.Bucket, Limit: 10, Period: second}, []step{
+		{second, 10, passes(10, 0, second)},
+		{0, 1, refusal(10, 0, 2*second, second+second/10)},
+		{second, 1, refusal(10, 0, second, second/10)}, // and takes nothing back
+	}},
+	{"attack: a request that was overtaken by the one that began the window", limit.Rule{Algorithm: limit.SlidingWindow, Limit: 10, Period: second}, []step{
+		{second, 10, passes(10, 0, 2*second)},
+		{0, 1, refusal(10, 0, 3*second, 2*second+second/10)},
+		{2 * second, 1, refusal(10, 0, second, second/10)},
+	}},
 	{"attack: the clock goes back, and gives nothing back", limit.Rule{Algorithm: limit.FixedWindow, Limit: 1, Period: second}, []step{
 		{0, 1, passes(1, 0, second)},
 		{-time.Hour, 1, refusal(1, 0, second, second)},

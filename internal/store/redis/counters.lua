@@ -3,7 +3,7 @@
 -- counter: algorithm (-1: allows nothing), size, nanoseconds of a token, period in microseconds, count, 1 for a dry run.
 -- The answer is the index from 0 of the first that refuses, or -1, and four for each counter: 1 if allowed, what remains, microseconds until reset and until a retry.
 local bucket, fixed, sliding = 0, 1, 2
-local forever, steps = 9007199254740991, 1048576
+local forever, steps, slack = 9007199254740991, 1048576, 10000000
 local spare = 60000 -- ms for which a counter outlives its last meaning, should the clock be set back
 
 local function idiv(a, b) return (a - math.fmod(a, b)) / b end
@@ -51,12 +51,11 @@ local function load(key, r)
   if now >= stored or tonumber(algorithm) ~= r.algorithm then return s, stored end
   s = {till = stored, used = tonumber(used), before = tonumber(before)}
   if r.algorithm == bucket then
-    if s.till - now > r.full / 1000 + 1 or (s.till - now) * 1000 - s.used > r.full then s = fill(r.full) end
+    if s.till - now > idiv(r.full, 1000) + slack then s = fill(r.full) end
   elseif r.algorithm == fixed then
-    s.till = math.min(s.till, close(r))
-    if r.period == 0 then s.till = forever end
+    if r.period == 0 then s.till = forever elseif s.till - now > r.period + slack then s.till = close(r) end
   else
-    s.till = math.min(s.till, now + 2 * r.period)
+    if s.till - now > 2 * r.period + slack then s.till = now + 2 * r.period end
     if now >= s.till - r.period then
       s.before, s.used, s.till = s.used, 0, s.till + r.period
     end
@@ -73,7 +72,7 @@ end
 local function carried(s, r)
   if s.before == 0 then return 0 end
   local unit, all = parts(r)
-  return ceil(s.before * ceil(s.till - r.period - now, unit), all)
+  return ceil(s.before * math.min(ceil(s.till - r.period - now, unit), all), all)
 end
 
 local function taken(s, r)
@@ -97,7 +96,7 @@ end
 local function returned(s, r)
   if s.till == 0 or r.count > r.size then return s end
   if r.algorithm == bucket then
-    local back = r.count * r.interval - math.min(held, 9007199254740) * 1000
+    local back = r.count * r.interval - math.min(held, 4503599627370) * 1000
     if back <= 0 then return s end
     return fill(backlog(s) - back)
   elseif r.algorithm == fixed then
@@ -126,7 +125,7 @@ end
 local function left(s, r)
   if r.algorithm == bucket then
     local waiting = backlog(s)
-    return r.size - ceil(waiting, r.interval), ceil(waiting, 1000)
+    return math.max(r.size - ceil(waiting, r.interval), 0), ceil(waiting, 1000)
   elseif r.algorithm == fixed then
     local reset = s.till - now
     if s.used == 0 then reset = 0 elseif s.till == forever then reset = -1 end
