@@ -88,6 +88,7 @@ type Client struct {
 	conn    atomic.Pointer[rueidis.Client]
 	problem atomic.Pointer[error] // why there is no conn
 	healthy atomic.Bool
+	dials   atomic.Uint64 // how many connections were made
 	calls   chan struct{}
 	closed  chan struct{}
 	once    sync.Once
@@ -155,7 +156,7 @@ func (c *Client) clientOption() rueidis.ClientOption {
 		InitAddress: append([]string(nil), o.Addresses...), TLSConfig: o.TLS, Dialer: dialer,
 		Username: o.Username, Password: o.Password, SelectDB: o.Database, ClientName: "jotgate", ClientSetInfo: []string{},
 		ConnWriteTimeout: aliveAfter, ReadBufferEachConn: bufferSize, WriteBufferEachConn: bufferSize, PipelineMultiplex: 1,
-		DisableCache: true,
+		DisableCache: true, DialCtxFn: c.dial,
 		// A call that was sent may have been carried out: only the caller knows whether it may be made again.
 		DisableRetry: true,
 		// Otherwise one call that runs out of time closes the connection of all others.
@@ -169,6 +170,15 @@ func (c *Client) clientOption() rueidis.ClientOption {
 		}
 	}
 	return option
+}
+
+// dial makes a connection and counts it: behind a new one there may be a server that has lost something.
+func (c *Client) dial(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
+	c.dials.Add(1)
+	if config == nil {
+		return dialer.DialContext(ctx, "tcp", address)
+	}
+	return (&tls.Dialer{NetDialer: dialer, Config: config}).DialContext(ctx, "tcp", address)
 }
 
 // Ping asks the server whether it is there: for a Cluster any of its nodes.
@@ -222,24 +232,22 @@ func (c *Client) do(ctx context.Context, call func(context.Context, rueidis.Clie
 		return rueidis.RedisMessage{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	select {
 	case c.calls <- struct{}{}:
 	case <-c.closed:
-		cancel()
 		return rueidis.RedisMessage{}, store.ErrClosed
 	case <-ctx.Done():
-		cancel()
 		return rueidis.RedisMessage{}, fmt.Errorf("too many calls wait for an answer: %w", ctx.Err())
 	}
 	conn, err := c.current()
 	if err != nil {
 		<-c.calls
-		cancel()
 		return rueidis.RedisMessage{}, err
 	}
 	done := make(chan rueidis.RedisResult, 1)
-	go func() { // owned by the call's deadline: every wait in it ends with ctx, or when the connection is given up
-		defer func() { cancel(); <-c.calls }()
+	go func() { // owned by ctx: every wait in it ends with that, or when the connection is given up
+		defer func() { <-c.calls }()
 		done <- call(ctx, conn)
 	}()
 	select {

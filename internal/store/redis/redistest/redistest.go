@@ -61,6 +61,12 @@ func freePort(tb testing.TB) int {
 	return 0
 }
 
+// FreeAddress is an address on loopback where nobody listens.
+func FreeAddress(tb testing.TB) string {
+	tb.Helper()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(tb)))
+}
+
 func free(tb testing.TB, port int) bool {
 	tb.Helper()
 	var config net.ListenConfig
