@@ -2,8 +2,10 @@ package server
 
 import (
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,7 +87,8 @@ func (c *conn) Read(p []byte) (int, error) {
 	return c.raw.Read(p)
 }
 
-// Write fails when the peer takes nothing for the listener's BodyTimeout, or a little longer (deadlineSlack): the limit is not set anew for every write.
+// Write fails when the peer takes nothing for the listener's BodyTimeout, or a little longer (deadlineSlack): the limit is not set anew for every write. Then closing the connection will reset it: the
+// kernel would go on to keep what the peer does not take, which may be megabytes.
 func (c *conn) Write(p []byte) (int, error) {
 	stall := c.generation.cfg.BodyTimeout
 	if stall <= 0 {
@@ -99,6 +102,9 @@ func (c *conn) Write(p []byte) (int, error) {
 		n, err := c.raw.Write(p[:min(len(p), writePiece)])
 		total += n
 		p = p[n:]
+		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+			c.reset()
+		}
 		if err != nil || len(p) == 0 {
 			return total, err
 		}

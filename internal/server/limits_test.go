@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -255,6 +256,36 @@ func TestSlowReaderIsCutOff(t *testing.T) {
 				t.Error("still writing")
 			}
 			res.Body.Close()
+		})
+	}
+}
+
+// TestSlowReaderIsReset: what a client does not read is not kept for it. Closing the connection would leave it to the kernel, megabytes of it, for as long as the client cares to stay.
+func TestSlowReaderIsReset(t *testing.T) {
+	for _, e := range engines {
+		t.Run(string(e), func(t *testing.T) {
+			failed := make(chan error, 1)
+			r := start(t, e.settings(func(l *gate.Listener) { l.BodyTimeout = 200 * time.Millisecond }), func(x *gate.Exchange) {
+				block := make([]byte, 1<<20)
+				err := x.WriteHead(200, 100<<20)
+				for err == nil {
+					_, err = x.Writer.Write(block)
+				}
+				failed <- err
+			})
+			c := r.dial()
+			if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			<-failed
+			for begin := time.Now(); r.Status()[0].Connections > 0; time.Sleep(10 * time.Millisecond) {
+				if time.Since(begin) > 15*time.Second {
+					t.Fatal("the connection goes on")
+				}
+			}
+			if n, err := io.Copy(io.Discard, c); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("after %d bytes the connection ended with %v", n, err)
+			}
 		})
 	}
 }
