@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/jotgate/jotgate/internal/store"
 )
@@ -127,7 +128,7 @@ func testSlices(on subject) {
 	ready := make(chan struct{})
 	done := make(chan error, 1)
 	go func() {
-		done <- s.Watch(ctx, "things/", func() { close(ready) }, func(c store.Change) {
+		done <- s.Watch(ctx, "things/", sync.OnceFunc(func() { close(ready) }), func(c store.Change) {
 			for i := range c.Item.Value {
 				c.Item.Value[i] = 'W'
 			}
