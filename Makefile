@@ -18,7 +18,7 @@ build: ## Build bin/jotgate.
 test: deps vet lint race modules bench-short fuzz ## Everything that a change must pass.
 	@echo "all checks passed"
 
-deps: ## Install what the tests need: redis-server, npm packages for the foreign identity provider.
+deps: ## Install what the tests need: nginx, HAProxy, Node.js, redis-server, npm packages for the foreign identity provider.
 	@scripts/test-deps
 
 vet: ## go vet and gofmt over all modules.
@@ -32,7 +32,7 @@ race: export GORACE = atexit_sleep_ms=0
 race: ## The tests of the main module, with the race detector.
 	go test -race -timeout 8m ./...
 
-modules: ## The tests with heavy dependencies: public vectors, differential oracles, the foreign identity provider, attacks on the binary.
+modules: ## The tests with heavy dependencies: public vectors, differential oracles, the foreign identity provider, attacks on the binary, what back ends read, h2spec.
 	cd test && go test -count=1 -timeout 8m ./... # anew each time: go does not see that they depend on the program
 	cd jose/internal/rsaverify/asm && go test ./... # the assembly is what its generator writes
 	cd jose/internal/p256verify/asm && go test ./...

@@ -2,6 +2,7 @@ package framing_test
 
 import (
 	"fmt"
+	"iter"
 	"os"
 	"slices"
 	"strconv"
@@ -34,7 +35,9 @@ func (c *corpus) add(messages ...string) {
 func requests(t *testing.T) []string {
 	t.Helper()
 	c := &corpus{seen: make(map[string]bool)}
-	c.add(codecCorpus(t, "requests.txt")...)
+	for raw := range verdicts(t, "requests.txt") {
+		c.add(raw)
+	}
 	before := len(c.all)
 	c.examples()
 	c.wild()
@@ -50,22 +53,25 @@ func requests(t *testing.T) []string {
 	return c.all
 }
 
-// codecCorpus reads a file of the codec's: on each line a message in Go's quotes, and what the codec says about it.
-func codecCorpus(t *testing.T, name string) (all []string) {
+// verdicts reads a file of the codec's corpus: on each line a message in Go's quotes, and what the codec says about it.
+func verdicts(t *testing.T, name string) iter.Seq2[string, string] {
 	t.Helper()
 	text, err := os.ReadFile("../../internal/h1/testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
-		quoted, _, _ := strings.Cut(line, "\t")
-		raw, err := strconv.Unquote(quoted)
-		if err != nil {
-			t.Fatal(err)
+	return func(yield func(raw, verdict string) bool) {
+		for line := range strings.Lines(string(text)) {
+			quoted, verdict, _ := strings.Cut(strings.TrimSpace(line), "\t")
+			raw, err := strconv.Unquote(quoted)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !yield(raw, verdict) {
+				return
+			}
 		}
-		all = append(all, raw)
 	}
-	return all
 }
 
 // examples are messages that RFC 9110 and RFC 9112 show or describe.
