@@ -47,3 +47,6 @@ func NewUserKey(issuer, user string, joined bool) limit.Key {
 	}
 	return limit.NewKey("user", issuer, user)
 }
+
+// Size is about how many bytes of memory the identity holds on to, beside itself and its claims.
+func (i *Identity) Size() int { return cap(i.Groups)*16 + i.Session.Size() }

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"time"
+	"unsafe"
 
 	"github.com/jotgate/jotgate/internal/limit"
 )
@@ -35,6 +36,21 @@ type Grant interface {
 	By(method, path, version string) string
 	// Describe says what is allowed, for explanations.
 	Describe() string
+	// Size is about how many bytes of memory it holds on to, beside what all sessions share.
+	Size() int
+}
+
+// Size is about how many bytes of memory s, which may be nil, and the sessions that follow it hold on to, beside what all sessions share.
+func (s *Session) Size() int {
+	n := 0
+	for ; s != nil; s = s.Next {
+		const text = 16
+		n += int(unsafe.Sizeof(*s)) + cap(s.Limits)*int(unsafe.Sizeof(limit.Use{})) + (len(s.Policies)+len(s.Tags))*text + len(s.Metadata)*6*text
+		if s.Grant != nil {
+			n += s.Grant.Size()
+		}
+	}
+	return n
 }
 
 // At returns the session that holds at the moment now: s, or one that follows it; nil if everything that was granted has ended. It does not allocate.

@@ -3,6 +3,7 @@ package policy
 import (
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/jotgate/jotgate/internal/limit"
 )
@@ -162,4 +163,26 @@ func (g *grant) Describe() string {
 		text = strings.ToValidUTF8(text[:maxDescription], "") + "..."
 	}
 	return text
+}
+
+// Size implements gate.Grant.
+func (g *grant) Size() int {
+	const (
+		use     = int(unsafe.Sizeof(limit.Use{}))
+		pointer = int(unsafe.Sizeof(uintptr(0)))
+	)
+	n := int(unsafe.Sizeof(*g))
+	if p := g.policies; p != nil {
+		n += int(unsafe.Sizeof(*p)) + cap(p.entries)*pointer + cap(p.endpoints)*int(unsafe.Sizeof(endpointUse{}))
+	}
+	for _, r := range [...]*ruleGrant{g.groups, g.subscriptions} {
+		if r == nil {
+			continue
+		}
+		n += int(unsafe.Sizeof(*r)) + cap(r.levels)*int(unsafe.Sizeof(level{}))
+		for i := range r.levels {
+			n += cap(r.levels[i].sets)*pointer + cap(r.levels[i].uses)*use
+		}
+	}
+	return n
 }
