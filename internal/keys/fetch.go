@@ -140,7 +140,7 @@ func (f *fetcher) request(ctx context.Context, address string, known validators,
 }
 
 func (f *fetcher) transport() (*http.Transport, error) {
-	config, err := clientTLS(f.limits.TLS)
+	config, err := ClientTLS(f.limits.TLS)
 	if err != nil {
 		return nil, err
 	}

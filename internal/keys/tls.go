@@ -10,8 +10,8 @@ import (
 	"github.com/jotgate/jotgate/internal/gate"
 )
 
-// clientTLS reads the files and returns the configuration; nil options mean the defaults.
-func clientTLS(options *gate.ClientTLS) (*tls.Config, error) {
+// ClientTLS reads the files and returns the configuration; nil options mean the defaults.
+func ClientTLS(options *gate.ClientTLS) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if options == nil {
 		return config, nil
