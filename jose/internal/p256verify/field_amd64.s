@@ -351,13 +351,130 @@ TEXT ·slopeADX(SB), NOSPLIT, $0-56
 	CMOVQCS R8, SI
 	CMOVQCS R9, R11
 	CMOVQCS R10, R12
-	MOVQ    m+8(FP), AX
+	MOVQ    h+0(FP), AX
 	MOVQ    BX, (AX)
 	MOVQ    SI, 8(AX)
 	MOVQ    R11, 16(AX)
 	MOVQ    R12, 24(AX)
+	MOVQ    z+32(FP), AX
+	MOVQ    h+0(FP), CX
+	MOVQ    $0xffffffff00000001, BX
+	MOVQ    (CX), DX
+	XORQ    R13, R13
+	MULXQ   (AX), R8, R9
+	MULXQ   8(AX), SI, R10
+	ADDQ    SI, R9
+	MULXQ   16(AX), SI, R11
+	ADCQ    SI, R10
+	MULXQ   24(AX), SI, R12
+	ADCQ    SI, R11
+	ADCQ    $0x00, R12
+	MOVQ    R8, DX
+	MOVQ    R8, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R8
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R9
+	ADCQ    R8, R10
+	ADCQ    SI, R11
+	ADCQ    DI, R12
+	ADCQ    $0x00, R13
+	MOVQ    8(CX), DX
+	XORQ    R8, R8
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R9
+	ADOXQ   DI, R10
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R10
+	ADOXQ   DI, R11
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	ADCXQ   R8, R13
+	MOVQ    R9, DX
+	MOVQ    R9, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R9
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R10
+	ADCQ    R9, R11
+	ADCQ    SI, R12
+	ADCQ    DI, R13
+	ADCQ    $0x00, R8
+	MOVQ    16(CX), DX
+	XORQ    R9, R9
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R10
+	ADOXQ   DI, R11
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R13
+	ADOXQ   DI, R8
+	ADCXQ   R9, R8
+	MOVQ    R10, DX
+	MOVQ    R10, R14
+	SHLQ    $0x20, R14
+	SHRQ    $0x20, R10
+	MULXQ   BX, SI, DI
+	ADDQ    R14, R11
+	ADCQ    R10, R12
+	ADCQ    SI, R13
+	ADCQ    DI, R8
+	ADCQ    $0x00, R9
+	MOVQ    24(CX), DX
+	XORQ    R10, R10
+	MULXQ   (AX), SI, DI
+	ADCXQ   SI, R11
+	ADOXQ   DI, R12
+	MULXQ   8(AX), SI, DI
+	ADCXQ   SI, R12
+	ADOXQ   DI, R13
+	MULXQ   16(AX), SI, DI
+	ADCXQ   SI, R13
+	ADOXQ   DI, R8
+	MULXQ   24(AX), SI, DI
+	ADCXQ   SI, R8
+	ADOXQ   DI, R9
+	ADCXQ   R10, R9
+	MOVQ    R11, DX
+	MOVQ    R11, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R11
+	MULXQ   BX, SI, DI
+	ADDQ    AX, R12
+	ADCQ    R11, R13
+	ADCQ    SI, R8
+	ADCQ    DI, R9
+	ADCQ    $0x00, R10
+	MOVQ    R12, CX
+	MOVQ    R13, DX
+	MOVQ    R8, SI
+	MOVQ    R9, DI
+	MOVQ    $0xffffffff, AX
+	SUBQ    $-1, CX
+	SBBQ    AX, DX
+	SBBQ    $+0, SI
+	SBBQ    BX, DI
+	SBBQ    $+0, R10
+	CMOVQCS R12, CX
+	CMOVQCS R13, DX
+	CMOVQCS R8, SI
+	CMOVQCS R9, DI
+	MOVQ    m+8(FP), AX
+	MOVQ    CX, (AX)
+	MOVQ    DX, 8(AX)
+	MOVQ    SI, 16(AX)
+	MOVQ    DI, 24(AX)
 	MOVQ    qx+40(FP), AX
-	MOVQ    m+8(FP), CX
+	MOVQ    h+0(FP), CX
 	MOVQ    $0xffffffff00000001, BX
 	MOVQ    (CX), DX
 	XORQ    R13, R13
@@ -483,123 +600,6 @@ TEXT ·slopeADX(SB), NOSPLIT, $0-56
 	ADCQ    BX, DI
 	MOVQ    $0xffffffff00000001, BX
 	MOVQ    h+0(FP), AX
-	MOVQ    CX, (AX)
-	MOVQ    DX, 8(AX)
-	MOVQ    SI, 16(AX)
-	MOVQ    DI, 24(AX)
-	MOVQ    z+32(FP), AX
-	MOVQ    m+8(FP), CX
-	MOVQ    $0xffffffff00000001, BX
-	MOVQ    (CX), DX
-	XORQ    R13, R13
-	MULXQ   (AX), R8, R9
-	MULXQ   8(AX), SI, R10
-	ADDQ    SI, R9
-	MULXQ   16(AX), SI, R11
-	ADCQ    SI, R10
-	MULXQ   24(AX), SI, R12
-	ADCQ    SI, R11
-	ADCQ    $0x00, R12
-	MOVQ    R8, DX
-	MOVQ    R8, R14
-	SHLQ    $0x20, R14
-	SHRQ    $0x20, R8
-	MULXQ   BX, SI, DI
-	ADDQ    R14, R9
-	ADCQ    R8, R10
-	ADCQ    SI, R11
-	ADCQ    DI, R12
-	ADCQ    $0x00, R13
-	MOVQ    8(CX), DX
-	XORQ    R8, R8
-	MULXQ   (AX), SI, DI
-	ADCXQ   SI, R9
-	ADOXQ   DI, R10
-	MULXQ   8(AX), SI, DI
-	ADCXQ   SI, R10
-	ADOXQ   DI, R11
-	MULXQ   16(AX), SI, DI
-	ADCXQ   SI, R11
-	ADOXQ   DI, R12
-	MULXQ   24(AX), SI, DI
-	ADCXQ   SI, R12
-	ADOXQ   DI, R13
-	ADCXQ   R8, R13
-	MOVQ    R9, DX
-	MOVQ    R9, R14
-	SHLQ    $0x20, R14
-	SHRQ    $0x20, R9
-	MULXQ   BX, SI, DI
-	ADDQ    R14, R10
-	ADCQ    R9, R11
-	ADCQ    SI, R12
-	ADCQ    DI, R13
-	ADCQ    $0x00, R8
-	MOVQ    16(CX), DX
-	XORQ    R9, R9
-	MULXQ   (AX), SI, DI
-	ADCXQ   SI, R10
-	ADOXQ   DI, R11
-	MULXQ   8(AX), SI, DI
-	ADCXQ   SI, R11
-	ADOXQ   DI, R12
-	MULXQ   16(AX), SI, DI
-	ADCXQ   SI, R12
-	ADOXQ   DI, R13
-	MULXQ   24(AX), SI, DI
-	ADCXQ   SI, R13
-	ADOXQ   DI, R8
-	ADCXQ   R9, R8
-	MOVQ    R10, DX
-	MOVQ    R10, R14
-	SHLQ    $0x20, R14
-	SHRQ    $0x20, R10
-	MULXQ   BX, SI, DI
-	ADDQ    R14, R11
-	ADCQ    R10, R12
-	ADCQ    SI, R13
-	ADCQ    DI, R8
-	ADCQ    $0x00, R9
-	MOVQ    24(CX), DX
-	XORQ    R10, R10
-	MULXQ   (AX), SI, DI
-	ADCXQ   SI, R11
-	ADOXQ   DI, R12
-	MULXQ   8(AX), SI, DI
-	ADCXQ   SI, R12
-	ADOXQ   DI, R13
-	MULXQ   16(AX), SI, DI
-	ADCXQ   SI, R13
-	ADOXQ   DI, R8
-	MULXQ   24(AX), SI, DI
-	ADCXQ   SI, R8
-	ADOXQ   DI, R9
-	ADCXQ   R10, R9
-	MOVQ    R11, DX
-	MOVQ    R11, AX
-	SHLQ    $0x20, AX
-	SHRQ    $0x20, R11
-	MULXQ   BX, SI, DI
-	ADDQ    AX, R12
-	ADCQ    R11, R13
-	ADCQ    SI, R8
-	ADCQ    DI, R9
-	ADCQ    $0x00, R10
-	MOVQ    R12, CX
-	MOVQ    R13, DX
-	MOVQ    R8, SI
-	MOVQ    R9, DI
-	MOVQ    $0xffffffff, AX
-	SUBQ    $-1, CX
-	SBBQ    AX, DX
-	SBBQ    $+0, SI
-	SBBQ    BX, DI
-	SBBQ    $+0, R10
-	CMOVQCS R12, CX
-	CMOVQCS R13, DX
-	CMOVQCS R8, SI
-	CMOVQCS R9, DI
-	MOVQ    m+8(FP), AX
 	MOVQ    CX, (AX)
 	MOVQ    DX, 8(AX)
 	MOVQ    SI, 16(AX)
@@ -740,6 +740,116 @@ TEXT ·slopeADX(SB), NOSPLIT, $0-56
 // func chordADX(x *[4]uint64, y *[4]uint64, z *[4]uint64, h *[4]uint64, m *[4]uint64)
 // Requires: ADX, BMI2, CMOV
 TEXT ·chordADX(SB), NOSPLIT, $32-40
+	MOVQ    h+24(FP), AX
+	MOVQ    $0xffffffff00000001, CX
+	MOVQ    (AX), DX
+	MULXQ   8(AX), R8, R9
+	MULXQ   16(AX), BX, R10
+	ADDQ    BX, R9
+	MULXQ   24(AX), BX, R11
+	ADCQ    BX, R10
+	ADCQ    $0x00, R11
+	MOVQ    8(AX), DX
+	XORQ    R14, R14
+	XORQ    R12, R12
+	MULXQ   16(AX), BX, SI
+	ADCXQ   BX, R10
+	ADOXQ   SI, R11
+	MULXQ   24(AX), BX, SI
+	ADCXQ   BX, R11
+	ADOXQ   SI, R12
+	ADCXQ   R14, R12
+	MOVQ    16(AX), DX
+	MULXQ   24(AX), BX, R13
+	ADDQ    BX, R12
+	ADCQ    $0x00, R13
+	XORQ    R14, R14
+	MOVQ    (AX), DX
+	MULXQ   DX, DI, SI
+	ADCXQ   R8, R8
+	ADOXQ   SI, R8
+	MOVQ    8(AX), DX
+	MULXQ   DX, BX, SI
+	ADCXQ   R9, R9
+	ADOXQ   BX, R9
+	ADCXQ   R10, R10
+	ADOXQ   SI, R10
+	MOVQ    16(AX), DX
+	MULXQ   DX, BX, SI
+	ADCXQ   R11, R11
+	ADOXQ   BX, R11
+	ADCXQ   R12, R12
+	ADOXQ   SI, R12
+	MOVQ    24(AX), DX
+	MULXQ   DX, BX, SI
+	ADCXQ   R13, R13
+	ADOXQ   BX, R13
+	ADCXQ   R14, R14
+	ADOXQ   SI, R14
+	MOVQ    DI, DX
+	MOVQ    DI, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, DI
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R8
+	ADCQ    DI, R9
+	ADCQ    BX, R10
+	ADCQ    $0x00, SI
+	MOVQ    SI, DI
+	MOVQ    R8, DX
+	MOVQ    R8, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R8
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R9
+	ADCQ    R8, R10
+	ADCQ    BX, DI
+	ADCQ    $0x00, SI
+	MOVQ    SI, R8
+	MOVQ    R9, DX
+	MOVQ    R9, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R9
+	MULXQ   CX, BX, SI
+	ADDQ    AX, R10
+	ADCQ    R9, DI
+	ADCQ    BX, R8
+	ADCQ    $0x00, SI
+	MOVQ    SI, R9
+	MOVQ    R10, DX
+	MOVQ    R10, AX
+	SHLQ    $0x20, AX
+	SHRQ    $0x20, R10
+	MULXQ   CX, BX, SI
+	ADDQ    AX, DI
+	ADCQ    R10, R8
+	ADCQ    BX, R9
+	ADCQ    $0x00, SI
+	MOVQ    SI, R10
+	XORQ    AX, AX
+	ADDQ    R11, DI
+	ADCQ    R12, R8
+	ADCQ    R13, R9
+	ADCQ    R14, R10
+	ADCQ    $0x00, AX
+	MOVQ    DI, BX
+	MOVQ    R8, SI
+	MOVQ    R9, R11
+	MOVQ    R10, R12
+	MOVQ    $0xffffffff, DX
+	SUBQ    $-1, BX
+	SBBQ    DX, SI
+	SBBQ    $+0, R11
+	SBBQ    CX, R12
+	SBBQ    $+0, AX
+	CMOVQCS DI, BX
+	CMOVQCS R8, SI
+	CMOVQCS R9, R11
+	CMOVQCS R10, R12
+	MOVQ    BX, (SP)
+	MOVQ    SI, 8(SP)
+	MOVQ    R11, 16(SP)
+	MOVQ    R12, 24(SP)
 	MOVQ    z+16(FP), AX
 	MOVQ    h+24(FP), CX
 	MOVQ    $0xffffffff00000001, BX
@@ -857,116 +967,6 @@ TEXT ·chordADX(SB), NOSPLIT, $32-40
 	MOVQ    DX, 8(AX)
 	MOVQ    SI, 16(AX)
 	MOVQ    DI, 24(AX)
-	MOVQ    h+24(FP), AX
-	MOVQ    $0xffffffff00000001, CX
-	MOVQ    (AX), DX
-	MULXQ   8(AX), R8, R9
-	MULXQ   16(AX), BX, R10
-	ADDQ    BX, R9
-	MULXQ   24(AX), BX, R11
-	ADCQ    BX, R10
-	ADCQ    $0x00, R11
-	MOVQ    8(AX), DX
-	XORQ    R14, R14
-	XORQ    R12, R12
-	MULXQ   16(AX), BX, SI
-	ADCXQ   BX, R10
-	ADOXQ   SI, R11
-	MULXQ   24(AX), BX, SI
-	ADCXQ   BX, R11
-	ADOXQ   SI, R12
-	ADCXQ   R14, R12
-	MOVQ    16(AX), DX
-	MULXQ   24(AX), BX, R13
-	ADDQ    BX, R12
-	ADCQ    $0x00, R13
-	XORQ    R14, R14
-	MOVQ    (AX), DX
-	MULXQ   DX, DI, SI
-	ADCXQ   R8, R8
-	ADOXQ   SI, R8
-	MOVQ    8(AX), DX
-	MULXQ   DX, BX, SI
-	ADCXQ   R9, R9
-	ADOXQ   BX, R9
-	ADCXQ   R10, R10
-	ADOXQ   SI, R10
-	MOVQ    16(AX), DX
-	MULXQ   DX, BX, SI
-	ADCXQ   R11, R11
-	ADOXQ   BX, R11
-	ADCXQ   R12, R12
-	ADOXQ   SI, R12
-	MOVQ    24(AX), DX
-	MULXQ   DX, BX, SI
-	ADCXQ   R13, R13
-	ADOXQ   BX, R13
-	ADCXQ   R14, R14
-	ADOXQ   SI, R14
-	MOVQ    DI, DX
-	MOVQ    DI, AX
-	SHLQ    $0x20, AX
-	SHRQ    $0x20, DI
-	MULXQ   CX, BX, SI
-	ADDQ    AX, R8
-	ADCQ    DI, R9
-	ADCQ    BX, R10
-	ADCQ    $0x00, SI
-	MOVQ    SI, DI
-	MOVQ    R8, DX
-	MOVQ    R8, AX
-	SHLQ    $0x20, AX
-	SHRQ    $0x20, R8
-	MULXQ   CX, BX, SI
-	ADDQ    AX, R9
-	ADCQ    R8, R10
-	ADCQ    BX, DI
-	ADCQ    $0x00, SI
-	MOVQ    SI, R8
-	MOVQ    R9, DX
-	MOVQ    R9, AX
-	SHLQ    $0x20, AX
-	SHRQ    $0x20, R9
-	MULXQ   CX, BX, SI
-	ADDQ    AX, R10
-	ADCQ    R9, DI
-	ADCQ    BX, R8
-	ADCQ    $0x00, SI
-	MOVQ    SI, R9
-	MOVQ    R10, DX
-	MOVQ    R10, AX
-	SHLQ    $0x20, AX
-	SHRQ    $0x20, R10
-	MULXQ   CX, BX, SI
-	ADDQ    AX, DI
-	ADCQ    R10, R8
-	ADCQ    BX, R9
-	ADCQ    $0x00, SI
-	MOVQ    SI, R10
-	XORQ    AX, AX
-	ADDQ    R11, DI
-	ADCQ    R12, R8
-	ADCQ    R13, R9
-	ADCQ    R14, R10
-	ADCQ    $0x00, AX
-	MOVQ    DI, BX
-	MOVQ    R8, SI
-	MOVQ    R9, R11
-	MOVQ    R10, R12
-	MOVQ    $0xffffffff, DX
-	SUBQ    $-1, BX
-	SBBQ    DX, SI
-	SBBQ    $+0, R11
-	SBBQ    CX, R12
-	SBBQ    $+0, AX
-	CMOVQCS DI, BX
-	CMOVQCS R8, SI
-	CMOVQCS R9, R11
-	CMOVQCS R10, R12
-	MOVQ    BX, (SP)
-	MOVQ    SI, 8(SP)
-	MOVQ    R11, 16(SP)
-	MOVQ    R12, 24(SP)
 	MOVQ    h+24(FP), AX
 	MOVQ    $0xffffffff00000001, CX
 	MOVQ    (SP), DX

@@ -10,9 +10,9 @@ func slope(c *build.Context) {
 	begin(c, "slopeADX", "func(h, m, x, y, z, qx, qy *[4]uint64)",
 		"slopeADX sets h to qx z^2 - x, and m to qy z^3 - y. It needs ADX and BMI2.")
 	at := func(name string) operand.Mem { return argument(c, name) }
-	power(c, at("z")).store(at("m"))
-	product(c, at("qx"), at("m")).subtract(at("x")).store(at("h"))
-	product(c, at("z"), at("m")).store(at("m"))
+	power(c, at("z")).store(at("h"))
+	product(c, at("z"), at("h")).store(at("m"))
+	product(c, at("qx"), at("h")).subtract(at("x")).store(at("h"))
 	product(c, at("qy"), at("m")).subtract(at("y")).store(at("m"))
 	c.RET()
 }
@@ -24,8 +24,8 @@ func chord(c *build.Context) {
 		"It needs ADX and BMI2.")
 	at := func(name string) operand.Mem { return argument(c, name) }
 	t := c.AllocLocal(32)
-	product(c, at("z"), at("h")).store(at("z"))
 	power(c, at("h")).store(t)
+	product(c, at("z"), at("h")).store(at("z"))
 	product(c, at("h"), t).store(at("h"))
 	product(c, t, at("x")).store(t)
 	x := power(c, at("m")).subtract(at("h")).subtract(t).subtract(t)
