@@ -41,6 +41,7 @@ type scenario struct {
 	One       bool  // jotgate may use one processor only
 	Rates     []int // open loop, requests a second, besides saturation
 	Memory    bool  // memory, connections and start instead of CPU time
+	Hostile   bool  // latency of good requests while there are hostile clients, instead of CPU time
 	Wrk       bool  // driven by wrk instead of our own generator
 	Kinds     []string
 }
@@ -96,6 +97,7 @@ func scenarios() []scenario {
 		scenario{Name: "large", Text: "no token, bodies of 128 kB", Large: true, Kinds: everybody},
 		scenario{Name: "wrk-plain", Text: "no token, driven by wrk", Wrk: true, Kinds: verifiers},
 		scenario{Name: "wrk-rs256-seen", Text: "RS256, one token, driven by wrk", Wrk: true, Algorithm: jose.RS256, Tokens: 1, Kinds: verifiers},
+		scenario{Name: "hostile", Text: "RS256, one token, beside hostile clients", Hostile: true, Algorithm: jose.RS256, Tokens: 1, Kinds: own},
 		scenario{Name: "memory", Text: "memory and start", Memory: true, Kinds: everybody},
 		scenario{Name: "rs256-memory", Text: "memory and start, RS256 with a static key", Memory: true, Algorithm: jose.RS256, Tokens: 1, Kinds: verifiers},
 	)

@@ -26,12 +26,18 @@ func jotgateConfig(s *spec, engine string) ([]byte, error) {
 	if s.scenario.TLS {
 		listener["tls"] = object{"certificates": []object{{"certFile": s.cert.certFile, "keyFile": s.cert.keyFile}}}
 	}
+	if s.scenario.Hostile {
+		hostileLimits(listener)
+	}
 	config := object{
 		"listeners": []object{listener},
 		"admin":     object{"address": s.admin.String()},
 		"log":       object{"level": "warn", "access": s.scenario.Full},
 		"upstreams": []object{{"name": "back", "servers": []object{{"url": "http://" + s.upstream.String()}}}},
 		"shutdown":  object{"timeout": "1s"},
+	}
+	if s.scenario.Hostile {
+		config["upstreams"] = []object{{"name": "back", "servers": []object{{"url": "http://" + s.upstream.String()}}, "idleTimeout": "3s"}}
 	}
 	if s.scenario.Memory {
 		config["tokenCache"] = object{"disabled": true}
@@ -52,6 +58,9 @@ func jotgateConfig(s *spec, engine string) ([]byte, error) {
 		auth = object{"jwt": rules}
 	}
 	api := object{"name": "api", "match": "PathPrefix(`/`)", "upstream": "back", "auth": auth}
+	if s.scenario.Hostile {
+		api["timeout"] = "10s" // who drips a body stays for as long
+	}
 	if s.scenario.APIs == 0 {
 		config["apis"] = []object{api}
 		return json.Marshal(config)

@@ -125,6 +125,9 @@ func measureAll(o options) (err error) {
 	for _, r := range results {
 		failures = append(failures, r.failure)
 	}
+	if !o.short {
+		failures = append(failures, unmoved(results)...)
+	}
 	return errors.Join(failures...)
 }
 

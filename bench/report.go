@@ -108,6 +108,8 @@ func (r *report) markdown(charts []chart) string {
 		fmt.Fprintf(&b, "\n## At %s requests a second\n\nLatency counts from the moment at which a request was due. Where the rate was not reached, the figures are those of an overloaded proxy and stand in italics.\n\n", thousands(rate))
 		r.writeLoads(&b, strconv.Itoa(rate)+"/")
 	}
+	b.WriteString("\n## Beside hostile clients\n\n")
+	r.writeHostile(&b)
 	b.WriteString("\n## Memory and start\n\n")
 	r.writeMemory(&b)
 	b.WriteString("\n## Driven by wrk\n\nThe same proxies under another generator: the CPU time of a request must come out alike.\n\n")

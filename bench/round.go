@@ -47,14 +47,16 @@ type sizes struct {
 	settle      time.Duration // before memory is read
 	poolLimit   int           // of token pools and APIs, in short mode
 	wrkSeconds  int
+	crowd       int // hostile clients
+	tries       int // loads with hostile clients, and as many without, of a round
 }
 
 func fullSizes(rounds, requests, unseen int) sizes {
-	return sizes{rounds: rounds, requests: requests, warmup: 2000, seconds: 2, large: max(requests/10, 1), connections: 64, unseen: unseen, idle: idleLimit(9500), settle: 500 * time.Millisecond, poolLimit: math.MaxInt, wrkSeconds: 3}
+	return sizes{rounds: rounds, requests: requests, warmup: 2000, seconds: 2, large: max(requests/10, 1), connections: 64, unseen: unseen, idle: idleLimit(9500), settle: 500 * time.Millisecond, poolLimit: math.MaxInt, wrkSeconds: 3, crowd: min(4000, idleLimit(9500)/2), tries: 3}
 }
 
 func shortSizes() sizes {
-	return sizes{short: true, rounds: 1, requests: 300, warmup: 64, seconds: 0.05, large: 100, connections: 16, unseen: 300, idle: idleLimit(200), settle: 50 * time.Millisecond, poolLimit: 100, wrkSeconds: 1}
+	return sizes{short: true, rounds: 1, requests: 300, warmup: 64, seconds: 0.05, large: 100, connections: 16, unseen: 300, idle: idleLimit(200), settle: 50 * time.Millisecond, poolLimit: 100, wrkSeconds: 1, crowd: 48, tries: 1}
 }
 
 // bench is everything that the rounds share.
@@ -106,6 +108,8 @@ func (b *bench) measure(c cell) (sample, error) {
 	switch {
 	case s.Memory:
 		err = r.memory()
+	case s.Hostile:
+		err = r.hostile()
 	case s.Wrk:
 		err = r.wrk()
 	default:

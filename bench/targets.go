@@ -37,6 +37,7 @@ func targets(m machine) []target {
 		{"bodies of 128 kB / HAProxy", "large", metricCPU, kindHAProxy, "large", 0.85, "", 0},
 		{"p99 at 20,000 requests a second, RS256, token seen / HAProxy RS256", "rs256-seen", "20000/" + metricP99, kindHAProxy, "rs256-seen", 1.0, "", 0},
 		{"allocations a request, RS256, token seen: none, with room for the runtime's own", "rs256-seen", metricAllocs, "", "", 0.05, "", 0},
+		{"p99 of good requests, beside thousands of hostile clients / without them", "hostile", metricHostile, "", "", hostileMost, "", 0},
 		{"idle keep-alive connection", "memory", metricConnection, "", "", 4.5, "kB", 1e-3},
 		{"memory with 64 busy connections, cache off", "rs256-memory", metricLoaded, "", "", 25, "MB", 1e-6},
 		{"from exec to the first 200, static key", "rs256-memory", metricFirst, "", "", 40, "ms", 0},

@@ -28,6 +28,7 @@ type reading struct {
 	goroutines, descriptors, connections int
 	inFlight                             int // requests, as clients and as servers see them
 	heap                                 int // bytes that are allocated
+	resident                             int // bytes of memory
 	collected                            int // collections of garbage so far
 	cpu                                  float64
 }
@@ -73,6 +74,8 @@ func read(t *testing.T, admin string) reading {
 			r.descriptors = int(value)
 		case "go_memstats_heap_alloc_bytes":
 			r.heap = int(value)
+		case "process_resident_memory_bytes":
+			r.resident = int(value)
 		case "go_gc_duration_seconds_count":
 			r.collected = int(value)
 		case "process_cpu_seconds_total":

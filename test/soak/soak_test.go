@@ -4,7 +4,6 @@ package soak_test
 import (
 	"flag"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,10 +17,10 @@ var (
 	seed     = flag.Uint64("seed", 1, "what decides on the order of everything")
 )
 
-// configuration of the gateway: %s are the engine, the operators' address, a key and the two servers. Idle connections to servers are closed soon, for that is waited for.
+// configuration of the gateway: %s are the engine, the operators' address, a key, the two servers, and limits of the listener. Idle connections to servers are closed soon, for that is waited for.
 const configuration = `
 listeners:
-  - {name: web, address: "127.0.0.1:0", engine: %[1]s}
+  - {name: web, address: "127.0.0.1:0", engine: %[1]s, %[6]s}
 admin: {address: %[2]q}
 log: {level: info, access: false}
 providers:
@@ -33,6 +32,7 @@ shutdown: {timeout: 5s}
 apis:
   - {name: good, match: Host(` + "`good.test`" + `), upstream: good, auth: {jwt: {providers: [id], forwardHeaders: {X-User: sub}}}}
   - {name: bad, match: Host(` + "`bad.test`" + `), upstream: bad, timeout: 1m, auth: {jwt: {providers: [id], forwardHeaders: {X-User: sub}}}}
+  - {name: slow, match: Host(` + "`slow.test`" + `), upstream: good, timeout: 4s, auth: {jwt: {providers: [id], forwardHeaders: {X-User: sub}}}}
 `
 
 // engines are the values of engine, of the listener and of the upstreams.
@@ -48,6 +48,12 @@ type world struct {
 
 func start(t *testing.T, binary, engine string) *world {
 	t.Helper()
+	return startWith(t, binary, engine, "headerTimeout: 10s")
+}
+
+// startWith starts a gateway whose listener has the limits.
+func startWith(t *testing.T, binary, engine, limits string) *world {
+	t.Helper()
 	secret := "a secret of this test only, of more than thirty-two bytes"
 	key, err := jose.NewSecretSigningKey([]byte(secret), jose.SecretOptions{Algorithm: jose.HS256})
 	if err != nil {
@@ -58,7 +64,7 @@ func start(t *testing.T, binary, engine string) *world {
 	if w.token, err = key.Sign([]byte(claims), jose.SigningHeader{}); err != nil {
 		t.Fatal(err)
 	}
-	w.gateway = program.Run(t, binary, fmt.Sprintf(configuration, engine, w.admin, secret, "http://"+w.good.address(), "http://"+w.bad.address()))
+	w.gateway = program.Run(t, binary, fmt.Sprintf(configuration, engine, w.admin, secret, "http://"+w.good.address(), "http://"+w.bad.address(), limits))
 	return w
 }
 
@@ -84,14 +90,7 @@ func TestSoak(t *testing.T) {
 			if after.heap > before.heap+heapSlack && !program.RaceEnabled { // the race detector has memory of its own
 				t.Errorf("memory was lost: %s; before %s", after, before)
 			}
-			for name, u := range map[string]*upstream{"good": w.good, "bad": w.bad} {
-				for _, complaint := range u.takeComplaints() {
-					t.Errorf("the %s server: %s", name, complaint)
-				}
-			}
-			if log := w.gateway.Log.Text(); strings.Contains(log, "panic") || strings.Contains(log, "DATA RACE") || strings.Contains(log, `"level":"ERROR"`) {
-				t.Errorf("logged: %.2000s", log)
-			}
+			w.complaints(t)
 		})
 	}
 }
