@@ -67,6 +67,7 @@ apis:
         stripAuthorization: true
     cors: {allowOrigins: ["https://app.example.com"], allowCredentials: true, exposeHeaders: [X-Up]}
     public: [{path: /tickets/health}]
+    timeout: 30s
 `
 
 // bench is an engine whose upstream answers at once.
@@ -77,6 +78,7 @@ type bench struct {
 	client   nobody
 	x        gate.Exchange
 	token    string
+	proxied  bool
 }
 
 func newBench(tb testing.TB, log gate.Log) *bench {
@@ -139,6 +141,11 @@ func (b *bench) fill(method string) {
 	x.In.Add("Cookie", "lang=en; theme=dark")
 	x.In.Add("Connection", "keep-alive")
 	x.In.Add("Authorization", b.token)
+	if b.proxied {
+		x.PeerTrusted, x.Client = true, netip.MustParseAddrPort("198.51.100.7:0")
+		x.In.Add("X-Forwarded-For", "198.51.100.7")
+		x.In.Add("Forwarded", "for=198.51.100.7;proto=https")
+	}
 }
 
 // serve serves one request and returns the status of the answer.
@@ -151,15 +158,17 @@ func (b *bench) serve() int {
 // TestHitAllocations: a request with a token seen before costs no memory, from the route to the access line.
 func TestHitAllocations(t *testing.T) {
 	for _, tt := range []struct {
-		name string
-		log  gate.Log
+		name  string
+		log   gate.Log
+		proxy bool // the request comes from a trusted proxy
 	}{
-		{"no access log", gate.Log{}},
-		{"access log", gate.Log{Access: true}},
-		{"access log with subject", gate.Log{Access: true, AccessSubject: true}},
+		{"no access log", gate.Log{}, false},
+		{"access log", gate.Log{Access: true}, false},
+		{"access log with subject", gate.Log{Access: true, AccessSubject: true}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBench(t, tt.log)
+			b.proxied = tt.proxy
 			if n := testing.AllocsPerRun(1000, func() {
 				if status := b.serve(); status != 200 {
 					t.Fatalf("status %d, %v", status, b.x.Denial)
@@ -167,7 +176,8 @@ func TestHitAllocations(t *testing.T) {
 			}); n != 0 && !raceDetector {
 				t.Errorf("%v allocations", n)
 			}
-			if b.upstream.requests < 1000 || b.x.Out.Get("X-User") != "alice" || b.x.Out.Count("X-Role") != 2 || b.x.Out.Has("Authorization") {
+			if b.upstream.requests < 1000 || b.x.Out.Get("X-User") != "alice" || b.x.Out.Count("X-Role") != 2 || b.x.Out.Has("Authorization") ||
+				tt.proxy && b.x.Out.Get("X-Forwarded-For") != "198.51.100.7, 192.0.2.1" {
 				t.Errorf("%d requests, the last one was %v", b.upstream.requests, b.x.Out)
 			}
 			if status := b.TokenCache(); status.Hits < 1000 || status.Misses != 1 {

@@ -144,8 +144,8 @@ func (e *Engine) Refused(x *gate.Exchange) {
 func (e *Engine) forward(x *gate.Exchange, route *route) error {
 	served := x.Context // as the server has made it: those of its contexts that are never done do not tell limitTime's why they have ended
 	if route.timeout > 0 {
-		stop := limitTime(x, route.timeout)
-		defer stop()
+		limit := limitTime(x, route.timeout)
+		defer limit.stop(x)
 	}
 	err := route.run(x)
 	if err == nil {

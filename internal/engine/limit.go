@@ -1,10 +1,7 @@
 package engine
 
 import (
-	"context"
-	"errors"
 	"io"
-	"time"
 
 	"github.com/jotgate/jotgate/internal/gate"
 )
@@ -39,31 +36,4 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	}
 	b.left -= int64(n)
 	return n, err
-}
-
-// limitTime ends x's context after d, unless the connection speaks another protocol by then.
-func limitTime(x *gate.Exchange, d time.Duration) (stop func()) {
-	ctx, cancel := context.WithCancelCause(x.Context)
-	timer := time.AfterFunc(d, func() { cancel(errTimeLimit) })
-	x.Context = ctx
-	x.Observe(stopOnUpgrade{timer})
-	return func() {
-		timer.Stop()
-		cancel(errServed)
-	}
-}
-
-// Why the context of an exchange with a time limit has ended.
-var (
-	errServed    = errors.New("the exchange is over")
-	errTimeLimit = errors.New("the exchange took longer than allowed")
-)
-
-type stopOnUpgrade struct{ timer *time.Timer }
-
-// Respond stops the timer of a connection that changes its protocol.
-func (s stopOnUpgrade) Respond(x *gate.Exchange) {
-	if x.Status == 101 {
-		s.timer.Stop()
-	}
 }

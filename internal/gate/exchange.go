@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"time"
+	"unsafe"
 
 	"github.com/jotgate/jotgate/internal/limit"
 )
@@ -79,16 +80,19 @@ type Exchange struct {
 	Writer    Writer
 	responses []Responder
 
+	// Texts is memory for texts that are good until Reset, as those of In may be. Whoever makes one appends to it, and takes it by TextFrom.
+	Texts []byte
+
 	// Hop outlives the exchange: the requests of a connection come from the same place, so what describes it is written once.
 	Hop Hop
 }
 
 // Hop is a place that requests come from, and the texts that describe it to upstreams. The texts are good only while the rest is that of the exchange.
 type Hop struct {
-	Peer, Client netip.Addr
+	Peer         netip.Addr
 	Host, Scheme string
-	// Element is the forwarded-element (RFC 7239 section 4); PeerText and ClientText are the addresses.
-	Element, PeerText, ClientText string
+	// Element is the forwarded-element (RFC 7239 section 4); PeerText is the address in it.
+	Element, PeerText string
 }
 
 // Writer is how a response reaches the client; server engines implement it. Calls come in the order Informational*, Head, Write*, Flush*, Trailer, or
@@ -165,7 +169,10 @@ func (x *Exchange) WriteUpgrade() (io.ReadWriteCloser, error) {
 
 // Reset makes x ready for another request. It lets go of everything but the memory of the headers and the Hop, so that servers can pool exchanges.
 func (x *Exchange) Reset() {
-	in, out, reply, responses, uses := x.In, x.Out, x.Reply, x.responses, x.Uses
+	in, out, reply, responses, uses, texts := x.In, x.Out, x.Reply, x.responses, x.Uses, x.Texts
+	if cap(texts) > maxKeptTexts {
+		texts = nil
+	}
 	if sharesMemory(out, in) || sharesMemory(out, reply) {
 		out = nil
 	}
@@ -175,7 +182,18 @@ func (x *Exchange) Reset() {
 	clear(responses)
 	taken := x.Taken
 	taken.Clear()
-	*x = Exchange{In: emptied(in), Out: emptied(out), Reply: emptied(reply), responses: responses[:0], Uses: noUses(uses), Taken: taken, Hop: x.Hop}
+	*x = Exchange{In: emptied(in), Out: emptied(out), Reply: emptied(reply), responses: responses[:0], Uses: noUses(uses), Taken: taken, Texts: texts[:0], Hop: x.Hop}
+}
+
+// maxKeptTexts bounds the memory that a pooled exchange holds on to.
+const maxKeptTexts = 4 << 10
+
+// TextFrom returns what was appended to Texts since its length was start.
+func (x *Exchange) TextFrom(start int) string {
+	if start == len(x.Texts) {
+		return ""
+	}
+	return unsafe.String(&x.Texts[start], len(x.Texts)-start) //nolint:gosec // bytes are only appended until Reset
 }
 
 // noUses keeps the memory of uses, unless that is unusually large.

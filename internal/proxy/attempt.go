@@ -10,6 +10,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -165,29 +166,33 @@ func checkRequest(x *gate.Exchange) *gate.Denial {
 // request makes the request of the library.
 func (a *attempt) request() (*http.Request, error) {
 	x := a.x
-	header, err := outgoing(x.Out)
+	// The library's goroutines may still read what they were given when the attempt has ended, and the strings of the exchange are in buffers that are used again.
+	out := slices.Clone(x.Out)
+	detach(out)
+	header, err := outgoing(out)
 	if err != nil {
 		return nil, err
 	}
-	target := &url.URL{Scheme: a.s.scheme(), Host: a.s.key.target.host, Opaque: x.OutPath, RawQuery: x.OutQuery}
-	if strings.HasPrefix(x.OutPath, "//") {
+	path := strings.Clone(x.OutPath)
+	target := &url.URL{Scheme: a.s.scheme(), Host: a.s.key.target.host, Opaque: path, RawQuery: strings.Clone(x.OutQuery)}
+	if strings.HasPrefix(path, "//") {
 		// The library takes an opaque part with two slashes for a host, so that such a path has to go another way, which does not keep every spelling.
-		target.Opaque, target.RawPath = "", x.OutPath
-		if target.Path, err = url.PathUnescape(x.OutPath); err != nil || target.EscapedPath() != x.OutPath {
+		target.Opaque, target.RawPath = "", path
+		if target.Path, err = url.PathUnescape(path); err != nil || target.EscapedPath() != path {
 			return nil, errors.New("the path cannot be forwarded as it is")
 		}
 	}
 	req := &http.Request{
-		Method: x.Method, URL: target, Host: a.s.key.target.host, Header: header,
+		Method: strings.Clone(x.Method), URL: target, Host: a.s.key.target.host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	if a.u.config.PassHost && x.OutHost != "" {
-		req.Host = x.OutHost
+		req.Host = strings.Clone(x.OutHost)
 	}
 	plain := a.s.key.target.scheme == "http"
 	switch {
 	case a.upgrade != "":
-		header["Connection"], header["Upgrade"] = []string{"Upgrade"}, []string{a.upgrade}
+		header["Connection"], header["Upgrade"] = []string{"Upgrade"}, []string{strings.Clone(a.upgrade)}
 	case hasToken(x.In, "TE", "trailers"):
 		header["Te"] = []string{"trailers"}
 		if plain {

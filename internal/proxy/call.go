@@ -31,6 +31,12 @@ type direct interface {
 	Gone() bool
 }
 
+// timed is a context that can do without being watched.
+type timed interface {
+	// OnlyDeadline reports that nothing but its deadline ends the context.
+	OnlyDeadline() bool
+}
+
 // ready is what a request's body can know.
 type ready interface {
 	// Ready reports that the next Read does not wait for the client.
@@ -45,7 +51,8 @@ type call struct {
 	x       *gate.Exchange
 	link    *link       // nil until there is one
 	client  direct      // nil if the writer is not one
-	unwatch func() bool // stops looking after the exchange's context; nil if it cannot end
+	unwatch func() bool // stops looking after the exchange's context; nil if it cannot end, or ends at until only
+	until   time.Time   // when the exchange ends; zero if never, or if it is looked after
 	broken  atomic.Bool // reading the client's body was broken off by the call itself
 	now     time.Time   // recently
 	upgrade string      // the protocol asked for, "" if none
@@ -149,7 +156,9 @@ func (c *call) connect() (err error) {
 	case c.link.since.After(c.now): // it was waited for
 		c.now = c.link.since
 	}
-	if c.x.Context.Done() != nil {
+	if t, ok := c.x.Context.(timed); ok && t.OnlyDeadline() {
+		c.until, _ = c.x.Context.Deadline()
+	} else if c.x.Context.Done() != nil {
 		c.unwatch = context.AfterFunc(c.x.Context, c.exchangeEnded)
 	}
 	return nil
@@ -203,7 +212,7 @@ func (c *call) recycle() {
 		m.calls.streams.Put(c.large)
 		c.large = nil
 	}
-	c.u, c.s, c.x, c.link, c.client, c.unwatch, c.upgrade = nil, nil, nil, nil, nil, nil, ""
+	c.u, c.s, c.x, c.link, c.client, c.unwatch, c.until, c.upgrade = nil, nil, nil, nil, nil, nil, time.Time{}, ""
 	c.fields, c.target, c.out, c.buf = c.fields[:0], c.target[:0], c.out[:0], nil
 	if c.hasBody || c.trailer != nil {
 		c.body.src, c.body.sender = nil, nil
@@ -257,7 +266,7 @@ func (c *call) reason(err error) gate.Reason {
 			return bodyReason(c.x, broken)
 		}
 	}
-	stopped := c.link != nil && c.link.stopped.Load()
+	stopped := c.link != nil && (c.link.stopped.Load() || !c.until.IsZero() && c.x.Context.Err() != nil)
 	var dial *dialError
 	var syntax codec.Error
 	switch {
@@ -304,6 +313,13 @@ func (c *call) read(p []byte, limit time.Duration, forHead bool) (int, error) {
 	since := c.now
 	for {
 		wait := c.left(since, limit, forHead)
+		if !c.until.IsZero() {
+			rest := c.until.Sub(c.now)
+			if rest <= 0 {
+				return 0, errEnded
+			}
+			wait = min(wait, rest)
+		}
 		switch {
 		case wait > 0:
 		case forHead:

@@ -306,8 +306,8 @@ func (c *call) switchProtocols() *gate.Denial {
 		return gate.Deny(gate.ReasonUpstreamProtocol, fmt.Errorf("server %s: switched to protocol %q, which was not asked for", c.s.url, chosen))
 	}
 	// From here on a deadline of the exchange does not apply any more.
-	if c.unwatch != nil && !c.unwatch() || c.link.stopped.Load() {
-		return c.refusal(errStopped)
+	if c.unwatch != nil && !c.unwatch() || c.link.stopped.Load() || c.x.Context.Err() != nil {
+		return c.refusal(errEnded)
 	}
 	_ = c.link.SetReadDeadline(time.Time{})
 	x.Reply = c.incoming(x.Reply)

@@ -125,7 +125,11 @@ func (c *call) send() error {
 	}
 	l := c.link
 	l.asked()
-	if err := l.limitWrite(c.now, c.s.key.idle); err != nil {
+	limit := c.s.key.idle
+	if !c.until.IsZero() {
+		limit = min(limit, max(c.until.Sub(c.now), 0))
+	}
+	if err := l.limitWrite(c.now, limit); err != nil {
 		return err
 	}
 	if whole {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/http"
 	"net/textproto"
+	"strings"
 
 	"github.com/jotgate/jotgate/internal/gate"
 )
@@ -42,13 +43,13 @@ func newRequestTrailer(x *gate.Exchange) *requestTrailer {
 func (t *requestTrailer) fill() {
 	for _, f := range t.x.Trailer() {
 		if name, ok := t.accept(f); ok {
-			t.fields[name] = append(t.fields[name], f.Value)
+			t.fields[name] = append(t.fields[name], strings.Clone(f.Value))
 		}
 	}
 }
 
 // accept returns the canonical name of a field that may be forwarded.
 func (t *requestTrailer) accept(f gate.Field) (string, bool) {
-	name := textproto.CanonicalMIMEHeaderKey(f.Name)
+	name := textproto.CanonicalMIMEHeaderKey(strings.Clone(f.Name)) // the library may hold it for longer than the exchange lasts
 	return name, validField(f) && !barredTrailer(name) && !t.taken[gate.FoldName(name)]
 }

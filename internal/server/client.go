@@ -1,7 +1,6 @@
 package server
 
 import (
-	"iter"
 	"net/netip"
 	"strings"
 
@@ -21,7 +20,8 @@ func believe(x *gate.Exchange, trusted []netip.Prefix) {
 		believeForwarded(x, trusted)
 		return
 	}
-	for hop := range backwards(x.In, "X-Forwarded-For") {
+	hops := backwards(x.In, "X-Forwarded-For")
+	for hop, more := hops.next(); more; hop, more = hops.next() {
 		addr, ok := parseHop(hop)
 		if !ok {
 			break
@@ -31,16 +31,18 @@ func believe(x *gate.Exchange, trusted []netip.Prefix) {
 			break
 		}
 	}
-	for scheme := range backwards(x.In, "X-Forwarded-Proto") {
+	schemes := backwards(x.In, "X-Forwarded-Proto")
+	if scheme, ok := schemes.next(); ok {
 		setScheme(x, scheme)
-		break
 	}
 }
 
 func believeForwarded(x *gate.Exchange, trusted []netip.Prefix) {
-	for element := range backwards(x.In, "Forwarded") {
+	elements := backwards(x.In, "Forwarded")
+	for element, more := elements.next(); more; element, more = elements.next() {
 		node, proto := "", ""
-		for pair := range unquotedParts(element, ';') {
+		pairs := parts{rest: element, separator: ';'}
+		for pair, more := pairs.next(); more; pair, more = pairs.next() {
 			name, value, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
 			if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
 				value = value[1 : len(value)-1]
@@ -67,48 +69,68 @@ func believeForwarded(x *gate.Exchange, trusted []netip.Prefix) {
 }
 
 func setScheme(x *gate.Exchange, scheme string) {
-	for _, known := range []string{"http", "https"} {
+	for _, known := range [...]string{"http", "https"} {
 		if gate.EqualName(scheme, known) {
 			x.Scheme = known
 		}
 	}
 }
 
-// backwards yields the elements of a comma-separated field that may have several lines, the last first.
-func backwards(h gate.Header, name string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for i := len(h) - 1; i >= 0; i-- {
-			if !gate.EqualName(h[i].Name, name) {
-				continue
-			}
-			for part := range unquotedParts(h[i].Value, ',') {
-				if !yield(strings.Trim(part, " \t")) {
-					return
-				}
-			}
+// elements are those of a comma-separated field that may have several lines, the last first. Like parts it is no iter.Seq, because the functions of one would be allocated for each request.
+type elements struct {
+	left gate.Header // lines that were not looked at yet
+	name string
+	line parts
+}
+
+func backwards(h gate.Header, name string) elements {
+	return elements{left: h, name: name, line: parts{separator: ',', done: true}}
+}
+
+// next returns the next element, if there is one.
+func (e *elements) next() (string, bool) {
+	for {
+		if part, ok := e.line.next(); ok {
+			return strings.Trim(part, " \t"), true
 		}
+		last := len(e.left) - 1
+		if last < 0 {
+			return "", false
+		}
+		if gate.EqualName(e.left[last].Name, e.name) {
+			e.line = parts{rest: e.left[last].Value, separator: ','}
+		}
+		e.left = e.left[:last]
 	}
 }
 
-// unquotedParts yields the parts of s between separators, the last first. A separator in a quoted string (RFC 9110 section 5.6.4) is none: what clients
+// parts are those of rest between separators, the last first; there is one at least. A separator in a quoted string (RFC 9110 section 5.6.4) is none: what clients
 // say reaches these fields in quotes, such as the host that they ask for. It is read from the end, because the end is what the peer wrote: a quote that a client
 // opened cannot swallow it.
-func unquotedParts(s string, separator byte) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		quoted, end := false, len(s)
-		for i := len(s) - 1; i >= 0; i-- {
-			switch {
-			case s[i] == '"' && !escaped(s[:i]):
-				quoted = !quoted
-			case s[i] == separator && !quoted:
-				if !yield(s[i+1 : end]) {
-					return
-				}
-				end = i
-			}
-		}
-		yield(s[:end])
+type parts struct {
+	rest      string
+	separator byte
+	done      bool
+}
+
+// next returns the next part, if there is one.
+func (p *parts) next() (string, bool) {
+	if p.done {
+		return "", false
 	}
+	quoted := false
+	for i := len(p.rest) - 1; i >= 0; i-- {
+		switch {
+		case p.rest[i] == '"' && !escaped(p.rest[:i]):
+			quoted = !quoted
+		case p.rest[i] == p.separator && !quoted:
+			part := p.rest[i+1:]
+			p.rest = p.rest[:i]
+			return part, true
+		}
+	}
+	p.done = true
+	return p.rest, true
 }
 
 // escaped reports whether what follows before is the second half of a quoted pair.
@@ -118,11 +140,12 @@ func escaped(before string) bool {
 
 // parseHop reads an address with an optional port; IPv6 addresses may be in brackets. A port that is not known is 0.
 func parseHop(s string) (netip.AddrPort, bool) {
-	if ap, err := netip.ParseAddrPort(s); err == nil {
-		return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port()), true
-	}
 	if len(s) > 2 && s[0] == '[' && s[len(s)-1] == ']' {
 		s = s[1 : len(s)-1]
+	} else if s != "" && (s[0] == '[' || strings.Count(s, ":") == 1) { // nothing else can have a port, and an error that nobody looks at would be allocated
+		if ap, err := netip.ParseAddrPort(s); err == nil {
+			return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port()), true
+		}
 	}
 	addr, err := netip.ParseAddr(s)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/h1"
 	"github.com/jotgate/jotgate/internal/rawconn"
 )
@@ -36,6 +37,8 @@ type h1conn struct {
 	g    *generation
 	base *conn
 	nc   net.Conn // what HTTP is spoken on: base, or TLS over it
+
+	hop *gate.Hop // of the last exchange; nil while it rests
 
 	in         *[]byte // nil while idle
 	start, end int     // what is in it and not used yet: (*in)[start:end]
@@ -95,6 +98,7 @@ func (c *h1conn) rest() {
 		c.finish()
 		return
 	}
+	c.hop = nil
 	c.limitReads(max(c.g.cfg.IdleTimeout-restTime, time.Millisecond))
 	c.base.setIdle()
 	if c.g.over.Load() {

@@ -22,17 +22,33 @@ type h1session struct {
 
 func (s *h1session) begin(c *h1conn) {
 	s.c, s.w.s = c, s
+	if c.hop != nil {
+		s.x.Hop = *c.hop
+	}
 }
 
 // end lets go of everything that belongs to the exchange. What follows it on the connection stays: it may be in the body's buffer.
 func (s *h1session) end() {
 	s.w.end()
+	s.keepHop()
 	s.x.Reset()
 	s.req.Reset()
 	if s.body != nil {
 		s.body.end()
 	}
 	s.c, s.body = nil, nil
+}
+
+// keepHop leaves with the connection what is known of the place that its requests come from.
+func (s *h1session) keepHop() {
+	c, hop := s.c, &s.x.Hop
+	if hop.Element != "" {
+		if c.hop == nil {
+			c.hop = new(gate.Hop)
+		}
+		*c.hop = *hop
+	}
+	*hop = gate.Hop{}
 }
 
 // head reads the head of a request and reports whether it is to be served.

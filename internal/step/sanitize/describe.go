@@ -12,7 +12,7 @@ import (
 func describe(x *gate.Exchange) {
 	hop := hopOf(x)
 	out := &x.Out
-	extend(out, "X-Forwarded-For", hop.PeerText)
+	extend(x, "X-Forwarded-For", hop.PeerText)
 	if !out.Has("X-Forwarded-Proto") {
 		out.Add("X-Forwarded-Proto", x.Scheme)
 	}
@@ -22,8 +22,14 @@ func describe(x *gate.Exchange) {
 	if !out.Has("X-Forwarded-Port") {
 		out.Add("X-Forwarded-Port", port(x.OutHost, x.Scheme))
 	}
-	out.Set("X-Real-Ip", hop.ClientText)
-	extend(out, "Forwarded", hop.Element)
+	client := hop.PeerText
+	if x.Client.Addr() != x.Peer.Addr() { // behind a proxy it changes while the rest stays
+		start := len(x.Texts)
+		x.Texts = appendAddress(x.Texts, x.Client)
+		client = x.TextFrom(start)
+	}
+	out.Set("X-Real-Ip", client)
+	extend(x, "Forwarded", hop.Element)
 }
 
 // maxHost bounds what a Hop keeps in memory; a domain name has at most 255 characters.
@@ -39,38 +45,24 @@ func hopOf(x *gate.Exchange) *gate.Hop {
 		*h = gate.Hop{Peer: x.Peer.Addr(), Host: strings.Clone(x.OutHost), Scheme: strings.Clone(x.Scheme)} // they may be views of a buffer that the server uses again
 		h.Element, h.PeerText = forwardedElement(x)
 	}
-	switch client := x.Client.Addr(); {
-	case client == h.Peer:
-		h.Client, h.ClientText = client, h.PeerText
-	case h.ClientText == "" || h.Client != client: // behind a proxy it changes while the rest stays
-		h.Client, h.ClientText = client, address(x.Client)
-	}
 	return h
 }
 
-// extend makes one line of those called name, with value at its end. A line with a quoted string that does not end would swallow what follows it; such a
+// extend makes one line of those of x.Out called name, with value at its end. A line with a quoted string that does not end would swallow what follows it; such a
 // line is left out.
-func extend(h *gate.Header, name, value string) {
-	if !h.Has(name) {
-		h.Add(name, value)
+func extend(x *gate.Exchange, name, value string) {
+	if !x.Out.Has(name) {
+		x.Out.Add(name, value)
 		return
 	}
-	size := len(value)
-	for _, f := range *h {
-		if gate.EqualName(f.Name, name) {
-			size += len(f.Value) + len(", ")
-		}
-	}
-	var b strings.Builder
-	b.Grow(size)
-	for _, f := range *h {
+	start := len(x.Texts)
+	for _, f := range x.Out {
 		if gate.EqualName(f.Name, name) && f.Value != "" && closed(f.Value) {
-			b.WriteString(f.Value)
-			b.WriteString(", ")
+			x.Texts = append(append(x.Texts, f.Value...), ", "...)
 		}
 	}
-	b.WriteString(value)
-	h.Set(name, b.String())
+	x.Texts = append(x.Texts, value...)
+	x.Out.Set(name, x.TextFrom(start))
 }
 
 // closed reports whether every quoted string in value ends (RFC 9110 section 5.6.4).
@@ -123,11 +115,6 @@ func appendAddress(b []byte, a netip.AddrPort) []byte {
 		return append(b, "unknown"...)
 	}
 	return a.Addr().Unmap().WithZone("").AppendTo(b)
-}
-
-func address(a netip.AddrPort) string {
-	var buffer [64]byte
-	return string(appendAddress(buffer[:0], a))
 }
 
 // port is the port that the client connected to, as far as it says so.
