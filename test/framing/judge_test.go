@@ -3,10 +3,13 @@ package framing_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // judge compares what became of the messages.
@@ -213,4 +216,32 @@ func (j *judge) strict(t *testing.T) {
 // equivalent reports whether the gateway has forwarded what net/http reads. The dot at the end of a host is dropped.
 func equivalent(forwarded, read reading) bool {
 	return forwarded.Method == read.Method && forwarded.Body == read.Body && forwarded.Coding == read.Coding && strings.EqualFold(forwarded.Host, strings.TrimSuffix(read.Host, "."))
+}
+
+// The page tells readers of the same exceptions and refusals, and of no others.
+func TestPage(t *testing.T) {
+	const page = "../../docs/reference/http1.md"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, tables, found := strings.Cut(string(text), "\n| because |\n")
+	if !found {
+		t.Fatal("no table of exceptions")
+	}
+	var want, got []string
+	for _, e := range exceptions {
+		want = append(want, "| "+e.reason+" |")
+	}
+	for _, r := range refusals {
+		want = append(want, "| "+r.back+" | "+r.reason+" |")
+	}
+	for line := range strings.Lines(tables) {
+		if strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| back end |") {
+			got = append(got, strings.TrimSpace(line))
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-tests +page):\n%s", page, diff)
+	}
 }
