@@ -52,6 +52,9 @@ func DefaultLimits() Limits {
 
 func (l Limits) orDefault() Limits {
 	const maxDepth = 1000 // the parser is recursive
+	if l.Bytes > 0 && l.Depth > 0 && l.Members > 0 && l.Values > 0 && l.String > 0 {
+		return l.within(maxDepth)
+	}
 	d := DefaultLimits()
 	for _, f := range []struct{ value, otherwise *int }{
 		{&l.Bytes, &d.Bytes}, {&l.Depth, &d.Depth}, {&l.Members, &d.Members}, {&l.Values, &d.Values}, {&l.String, &d.String},
@@ -60,8 +63,13 @@ func (l Limits) orDefault() Limits {
 			*f.value = *f.otherwise
 		}
 	}
+	return l.within(maxDepth)
+}
+
+// within keeps what the parser relies on.
+func (l Limits) within(maxDepth int) Limits {
 	l.Depth = min(l.Depth, maxDepth)
-	l.Bytes = min(l.Bytes, 1<<31-1) // offsets are 32 bits wide
+	l.Bytes = min(l.Bytes, 1<<31-1) // spans are 32 bits wide, and reach over the text and what was resolved of it
 	return l
 }
 

@@ -70,16 +70,16 @@ func (a *Admission) Admit(ctx context.Context, token string, now time.Time, trac
 	return id, e.fields, nil
 }
 
-// entry is a token that has passed, with everything that a hit needs, in one piece. It is immutable but for used.
+// entry is a token that has passed, with everything that a hit needs, in one piece. It is immutable once it is in the cache.
 type entry struct {
-	owner  *Admission
+	// What a lookup and the search for memory need comes first, so that they touch little memory.
 	hash   uint64
+	owner  *Admission
 	text   string
-	token  Token
+	place  uint8 // in the set, from before anybody else sees the entry
 	window window
+	token  Token
 	fields gate.Header
-	size   int64
-	used   mark
 }
 
 // usable reports whether the verdict holds at the moment now: everything else that it depends on is constant for its owner.

@@ -1,6 +1,7 @@
 package jwt
 
 import (
+	"math"
 	"math/bits"
 	"sync"
 	"sync/atomic"
@@ -22,8 +23,13 @@ const (
 	maxShare = 8
 	// maxReclaim bounds how many places an insert looks at to find memory. What finds none is not stored.
 	maxReclaim = 512
-	// swept is how many places every insert looks at for entries that have come to their end.
-	swept = 4
+	// endless is the end of what has none.
+	endless = math.MaxUint32
+	// sizeOfEntry is the memory of an entry without its text, claims and fields, as the allocator rounds it up.
+	sizeOfEntry = 704
+	// unit is what the memory of an entry is rounded up to.
+	unit     = 64
+	maxUnits = math.MaxUint16
 )
 
 // MinCacheBytes is the least memory that a Cache works with.
@@ -53,25 +59,38 @@ type cacheShard struct {
 	bytes   int64
 	entries int
 	hand    int // the next place that is looked at for memory
-	broom   int // the next place that is looked at for entries that have come to their end
+	broom   int // the next set that is looked at for entries that have come to their end
 	closed  bool
 }
 
-// cacheSet is the places of the tokens with one index. The tags spare a lookup from following every pointer; they may be out of date for a moment, and decide nothing.
+// cacheSet is the places of the tokens with one index. What is said of the entries here spares it from following every pointer, for what those lead to is seldom
+// in the processor's cache. It decides nothing about a token. To readers the tags may be out of date for a moment.
 type cacheSet struct {
 	tags  [ways]atomic.Uint32
 	slots [ways]atomic.Pointer[entry]
-	hand  uint8 // guarded by the shard's mu
+	used  atomic.Uint32 // a bit for each place: set when the entry is hit, and taken away when the hand comes by
+
+	// The rest is guarded by the shard's mu.
+	ends  [ways]uint32 // when the entry comes to its end, in seconds since 1970
+	sizes [ways]uint16 // its memory, in units
+	hand  uint16
 }
 
-// mark is set when an entry is hit and taken away when the hand comes by.
-type mark struct{ atomic.Bool }
-
-// set writes only if it has to, so that the hits of many processors share the line.
-func (m *mark) set() {
-	if !m.Load() {
-		m.Store(true)
+// touch marks place i as used. It writes only if it has to, so that the hits of many processors share the line.
+func (s *cacheSet) touch(i int) {
+	if s.used.Load()>>i&1 == 0 {
+		s.used.Or(1 << i)
 	}
+}
+
+// spare takes the mark of place i away and reports whether it was there.
+func (s *cacheSet) spare(i int) bool {
+	return s.used.Load()>>i&1 != 0 && s.used.And(^uint32(1<<i))>>i&1 != 0
+}
+
+// over reports whether the entry of place i, if there is one, may have come to its end: for what is beyond the year 2106 too early.
+func (s *cacheSet) over(i int, now int64) bool {
+	return s.ends[i] != endless && int64(s.ends[i]) <= now
 }
 
 // NewCache makes a cache of at most maxBytes, tables included; less than MinCacheBytes is taken for that. The counters may be shared with other caches.
@@ -90,7 +109,7 @@ func NewCache(maxBytes int64, counters *CacheCounters) *Cache {
 }
 
 // cacheSetSize is the memory of a cacheSet.
-const cacheSetSize = ways*(4+8) + 8
+const cacheSetSize = ways*(4+8+4+2) + 8
 
 // place returns where tokens of this hash are.
 func (c *Cache) place(hash uint64) (*cacheShard, *cacheSet) {
@@ -112,16 +131,18 @@ func (c *Cache) find(owner *Admission, hash uint64, text string) *entry {
 	return nil
 }
 
+// hit counts a use of e, which find has returned.
 func (c *Cache) hit(e *entry, now time.Time) {
-	e.used.set()
+	_, set := c.place(e.hash)
+	set.touch(int(e.place)) // of another entry, if this one has just gone: no harm
 	c.counters.hits.add(now)
 }
 
 // store puts e in, if there can be room for it.
 func (c *Cache) store(e *entry, now time.Time) {
-	e.size = entrySize(e)
+	size := entrySize(e)
 	s, set := c.place(e.hash)
-	if e.size > s.max/maxShare {
+	if size > s.max/maxShare || size > maxUnits*unit {
 		return
 	}
 	s.mu.Lock()
@@ -129,11 +150,11 @@ func (c *Cache) store(e *entry, now time.Time) {
 	if s.closed {
 		return
 	}
-	s.sweep(now)
+	s.sweep(now.Unix())
 	free, evicted := s.slot(set, e, now)
-	reclaimed, enough := s.reclaim(e.size, now)
+	reclaimed, enough := s.reclaim(size, now.Unix())
 	if enough {
-		s.put(set, free, e)
+		s.put(set, free, e, size)
 	}
 	c.counters.evictions.Add(evicted + reclaimed)
 }
@@ -145,7 +166,7 @@ func (c *Cache) forget(e *entry) {
 	defer s.mu.Unlock()
 	for i := range set.slots {
 		if set.slots[i].Load() == e {
-			s.drop(set, i, e)
+			s.drop(set, i)
 			return
 		}
 	}
@@ -159,8 +180,8 @@ func (c *Cache) Close() {
 		s.closed = true
 		for k := range s.sets {
 			for i := range ways {
-				if e := s.sets[k].slots[i].Load(); e != nil {
-					s.drop(&s.sets[k], i, e)
+				if s.sets[k].slots[i].Load() != nil {
+					s.drop(&s.sets[k], i)
 				}
 			}
 		}
@@ -169,17 +190,20 @@ func (c *Cache) Close() {
 }
 
 // put fills a free place.
-func (s *cacheShard) put(set *cacheSet, i int, e *entry) {
+func (s *cacheShard) put(set *cacheSet, i int, e *entry, size int64) {
+	e.place = uint8(i)
+	set.spare(i) // a mark of what was there before
+	set.ends[i], set.sizes[i] = e.window.second(), uint16(size/unit)
 	set.slots[i].Store(e)
 	set.tags[i].Store(uint32(e.hash))
-	s.bytes += e.size
+	s.bytes += size
 	s.entries++
 }
 
 // drop empties a place.
-func (s *cacheShard) drop(set *cacheSet, i int, e *entry) {
+func (s *cacheShard) drop(set *cacheSet, i int) {
 	set.slots[i].Store(nil)
-	s.bytes -= e.size
+	s.bytes -= int64(set.sizes[i]) * unit
 	s.entries--
 }
 
@@ -191,8 +215,9 @@ func (s *cacheShard) slot(set *cacheSet, e *entry, now time.Time) (free int, evi
 		switch {
 		case old == nil:
 			free = i
+		case set.tags[i].Load() != uint32(e.hash):
 		case old.hash == e.hash && old.owner == e.owner && old.text == e.text:
-			s.drop(set, i, old)
+			s.drop(set, i)
 			return i, 0
 		}
 	}
@@ -200,62 +225,58 @@ func (s *cacheShard) slot(set *cacheSet, e *entry, now time.Time) (free int, evi
 		return free, 0
 	}
 	for i := range set.slots {
-		if old := set.slots[i].Load(); old.lost(now) {
-			s.drop(set, i, old)
+		if set.slots[i].Load().lost(now) {
+			s.drop(set, i)
 			return i, 0
 		}
 	}
 	for range ways + 1 { // the second round finds what the first has unmarked, or takes what was hit again meanwhile
 		free = int(set.hand % ways)
 		set.hand++
-		if !set.slots[free].Load().used.Swap(false) {
+		if !set.spare(free) {
 			break
 		}
 	}
-	s.drop(set, free, set.slots[free].Load())
+	s.drop(set, free)
 	return free, 1
 }
 
-// reclaim frees memory until size more bytes fit, and reports whether they do.
-func (s *cacheShard) reclaim(size int64, now time.Time) (evicted uint64, ok bool) {
+// reclaim frees memory until size more bytes fit, and reports whether they do. Nobody asks any more for entries of keys that have changed, so those go too.
+func (s *cacheShard) reclaim(size, now int64) (evicted uint64, ok bool) {
 	for range maxReclaim {
 		if s.bytes+size <= s.max {
 			return evicted, true
 		}
 		set, i := &s.sets[s.hand/ways], s.hand%ways
 		s.hand = (s.hand + 1) % (len(s.sets) * ways)
-		e := set.slots[i].Load()
 		switch {
-		case e == nil:
-		case e.lost(now):
-			s.drop(set, i, e)
-		case !e.used.Swap(false):
-			s.drop(set, i, e)
+		case set.slots[i].Load() == nil:
+		case set.over(i, now):
+			s.drop(set, i)
+		case !set.spare(i):
+			s.drop(set, i)
 			evicted++
 		}
 	}
 	return evicted, s.bytes+size <= s.max
 }
 
-// sweep looks at a few places for entries that have come to their end. With every insert it moves on, so that what nobody asks for any more goes too.
-func (s *cacheShard) sweep(now time.Time) {
-	for range swept {
-		set, i := &s.sets[s.broom/ways], s.broom%ways
-		s.broom = (s.broom + 1) % (len(s.sets) * ways)
-		if e := set.slots[i].Load(); e != nil && e.lost(now) {
-			s.drop(set, i, e)
+// sweep looks at one set for entries that have come to their end. With every insert it moves on, so that what nobody asks for any more goes too.
+func (s *cacheShard) sweep(now int64) {
+	set := &s.sets[s.broom]
+	s.broom = (s.broom + 1) % len(s.sets)
+	for i := range set.ends {
+		if set.over(i, now) && set.slots[i].Load() != nil {
+			s.drop(set, i)
 		}
 	}
 }
 
 // entrySize is the memory that an entry holds on to, with what the allocator rounds up.
 func entrySize(e *entry) int64 {
-	const (
-		fixed = 512 // entry
-		field = 32
-	)
-	n := fixed + len(e.text) + e.token.claims.Size() + cap(e.fields)*field
-	return int64(n + n/8)
+	const field = 32
+	n := sizeOfEntry + len(e.text) + e.token.claims.Size() + e.token.identity.Size() + cap(e.fields)*field
+	return (int64(n+n/8) + unit - 1) / unit * unit
 }
 
 // CacheCounters count what happens in a cache. They outlive it: one set of counters serves the caches of all configurations.

@@ -245,7 +245,9 @@ func formFailure(err error) (check string, reason gate.Reason) {
 
 // payloadLimits bounds what a payload may cost before its signature was checked: real tokens spend far more than eight bytes on a value.
 func payloadLimits(tokenBytes int) claims.Limits {
-	return claims.Limits{Bytes: tokenBytes, Values: max(1024, tokenBytes/8), Members: 512}
+	limits := claims.DefaultLimits()
+	limits.Bytes, limits.Values, limits.Members = tokenBytes, max(1024, tokenBytes/8), 512
+	return limits
 }
 
 // parsePayload reads the payload of an unverified message. It is bounded by the size of the token, and cheap next to a signature; before the signature is

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/jotgate/jotgate/internal/claims"
 )
@@ -82,6 +83,16 @@ func TestSecondChance(t *testing.T) {
 	c.store(made(t, owner, 1, "new"), now)
 	if c.find(owner, 1, "5") != nil || c.find(owner, 1, "new") == nil || c.find(owner, 1, "0") == nil {
 		t.Error("another one went")
+	}
+}
+
+// TestSizeOfEntry: what is counted for an entry is what it takes.
+func TestSizeOfEntry(t *testing.T) {
+	if size := unsafe.Sizeof(entry{}); size > sizeOfEntry || size < sizeOfEntry*8/10 {
+		t.Errorf("an entry has %d bytes, counted are %d", size, sizeOfEntry)
+	}
+	if size := unsafe.Sizeof(cacheSet{}); size != cacheSetSize {
+		t.Errorf("a set has %d bytes, counted are %d", size, cacheSetSize)
 	}
 }
 

@@ -17,6 +17,7 @@ type Token struct {
 	identity      gate.Identity // of these claims
 	key           *jose.Key     // that verified it
 	exp, nbf, iat date
+	bound         bool   // to a key of the client
 	generation    uint64 // of the keys that it was verified with
 }
 
@@ -41,10 +42,23 @@ func (d date) given() bool { return d.kind != claims.Absent && d.err == nil }
 // take makes t, which must not move from now on, the token that p proves.
 func (t *Token) take(p *proof) {
 	t.provider, t.key, t.generation, t.claims = p.provider, p.key, p.generation, p.claims
-	t.exp, t.nbf, t.iat = newDate(t.claims.Get("exp")), newDate(t.claims.Get("nbf")), newDate(t.claims.Get("iat"))
 	t.identity = gate.Identity{Provider: p.provider.name, KeyID: p.key.KeyID(), Algorithm: p.algorithm.String(), Claims: &t.claims}
-	t.identity.Issuer, _ = t.claims.Get("iss").AsString()
-	t.identity.Subject, _ = t.claims.Get("sub").AsString()
+	for name, v := range t.claims.Root().Members() { // once, instead of a search for each
+		switch name {
+		case "exp":
+			t.exp = newDate(v)
+		case "nbf":
+			t.nbf = newDate(v)
+		case "iat":
+			t.iat = newDate(v)
+		case "iss":
+			t.identity.Issuer, _ = v.AsString()
+		case "sub":
+			t.identity.Subject, _ = v.AsString()
+		case "cnf":
+			t.bound = true
+		}
+	}
 	if t.exp.given() {
 		t.identity.Expires = t.exp.at
 	}
@@ -100,7 +114,7 @@ func (t *Token) binding(_ time.Time, explain bool) gate.Check {
 		return gate.Check{}
 	}
 	c := gate.Check{Name: "binding"}
-	if t.identity.Claims.Get("cnf").Kind() == claims.Absent {
+	if !t.bound {
 		c.Got = "not bound"
 		return c
 	}

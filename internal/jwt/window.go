@@ -45,5 +45,13 @@ func (w *window) has(now time.Time) bool { return !now.Before(w.begin) && !w.ove
 // over reports whether the window has ended for good.
 func (w *window) over(now time.Time) bool { return !w.endless && !now.Before(w.end) }
 
+// second returns the first whole second since 1970 in which the window is over, or endless: a bound that may be too early for what is beyond the year 2106.
+func (w *window) second() uint32 {
+	if w.endless {
+		return endless
+	}
+	return uint32(min(max(w.end.Unix()+1, 0), endless-1))
+}
+
 // current reports whether the provider's keys are still those that the token was verified with.
 func (t *Token) current() bool { return t.generation == t.provider.keys.Generation() }
