@@ -131,7 +131,7 @@ func TestFieldEdges(t *testing.T) {
 		list := edges(bigP)
 		for i, x := range list {
 			for j, y := range list {
-				if (i+j)%4 == 0 || !testing.Short() && i < 60 && j < 60 {
+				if (i+j)%4 == 0 {
 					checkField(t, u, x, y)
 				}
 			}
@@ -200,9 +200,11 @@ func checkOrder(t rapid.TB, bx, by *big.Int) {
 }
 
 func TestOrderEdges(t *testing.T) {
-	for _, x := range append(edges(bigR), plus(bigN, 0), plus(bigN, 1), plus(bigN, -1)) {
-		for _, y := range edges(bigN) {
-			checkOrder(t, x, y)
+	for i, x := range append(edges(bigR), plus(bigN, 0), plus(bigN, 1), plus(bigN, -1)) {
+		for j, y := range edges(bigN) {
+			if (i+j)%4 == 0 {
+				checkOrder(t, x, y)
+			}
 		}
 	}
 }

@@ -107,7 +107,7 @@ func TestFormulas(t *testing.T) {
 		}
 		return fromBig(list[r.IntN(len(list))])
 	}
-	rounds := 50_000
+	rounds := 20_000
 	if testing.Short() {
 		rounds /= 10
 	}
