@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -13,11 +15,19 @@ import (
 func FuzzParse(f *testing.F) {
 	f.Add(unsigned(`{"alg":"ES256","kid":"a","typ":"JWT"}`))
 	f.Add("..")
+	p, again := NewParser(Limits{}), new(Message)
 	f.Fuzz(func(t *testing.T, token string) {
 		m, err := Parse(token, Limits{})
+		if other := p.Parse(token, again); fmt.Sprint(other) != fmt.Sprint(err) {
+			t.Fatalf("%q: Parse says %v, a parser %v", token, err, other)
+		}
 		if err != nil {
 			onlyOne(t, err, tokenErrors())
 			return
+		}
+		p.remember(again) // as if it had been verified
+		if err := p.Parse(token, again); err != nil || !reflect.DeepEqual([]any{m.header, m.input, m.payload, m.signature}, []any{again.header, again.input, again.payload, again.signature}) {
+			t.Fatalf("%q with a remembered header: %v, %+v, want %+v", token, err, again, m)
 		}
 		encoded := base64.RawURLEncoding.EncodeToString
 		first, _, _ := strings.Cut(token, ".")
@@ -60,6 +70,7 @@ func FuzzVerify(f *testing.F) {
 		f.Add(uint8(i), uint16(len(token)-10), []byte{1}, false)
 		f.Add(uint8(i), uint16(len(token)), []byte("="), true)
 	}
+	p, m := NewParser(Limits{}), new(Message)
 	f.Fuzz(func(t *testing.T, which uint8, at uint16, edit []byte, insert bool) {
 		i := int(which) % len(algs)
 		token := []byte(tokens[i])
@@ -72,6 +83,9 @@ func FuzzVerify(f *testing.F) {
 			}
 		}
 		got, err := verify(string(token), testKeys()[algs[i]].Public())
+		if other := parseAndVerify(p, string(token), m, testKeys()[algs[i]].Public()); fmt.Sprint(other) != fmt.Sprint(err) || err == nil && !bytes.Equal(m.payload, got) {
+			t.Fatalf("%s: %q: Parse says %v, a parser with headers that it remembers %v", algs[i], token, err, other)
+		}
 		if err != nil {
 			onlyOne(t, err, tokenErrors())
 			return

@@ -51,8 +51,8 @@ func NewParser(limits Limits) *Parser {
 
 // Parse reads token by the rules of the function [Parse], with the same errors, and makes m
 // its message. m may be new, or have been another message before: its memory is used again
-// then, and its payload and signature must not be any more. Headers that it had stay good. After
-// an error m is a message that nothing verifies.
+// then, so payload and signature of that must not be, and nobody else may be using m. Headers
+// that it had stay good. After an error m is a message that nothing verifies.
 func (p *Parser) Parse(token string, m *Message) error { return m.parse(token, p.limits, p) }
 
 // find returns the remembered header of these bytes, or nil.

@@ -182,6 +182,63 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// TestParseCutOff cuts a payload with everything in it at each byte, which every part of the parser must notice, and not by reading on.
+func TestParseCutOff(t *testing.T) {
+	payload := `{"sub":"alice and a longer text","n":[-1.5e+3,0,12,{"a":{}},[]],"w":[true,false,null],"é":"\u00e9\ud83d\ude00\n\"\\ and more","\u0061\/":{"x":"y"} } `
+	parse(t, payload)
+	for end := range len(payload) - 1 {
+		if _, err := claims.Parse([]byte(payload[:end]), claims.Limits{}); !errors.Is(err, claims.ErrMalformed) {
+			t.Errorf("%q: %v, want %v", payload[:end], err, claims.ErrMalformed)
+		}
+		for _, c := range []byte{0, '\n', 0x1f, 0x80, 0xff} { // in the place of each byte in turn, so at each of the eight that are looked at together
+			agree(t, payload[:end]+string([]byte{c})+payload[end+1:])
+		}
+	}
+}
+
+// TestStringEnds puts each byte that ends a run of plain text at each distance from the others, and what must not end it too.
+func TestStringEnds(t *testing.T) {
+	for before := range 20 {
+		for after := range 10 {
+			for _, middle := range []string{``, `\"`, `\\`, `\u0041`, "é", "\x7f", "\u2028", "!", "#", "[", "]", " ", `"`, `\`, "\x1f", "\x00", "\xff"} {
+				agree(t, `{"`+strings.Repeat("n", before)+`":"`+strings.Repeat("a", before)+middle+strings.Repeat("b", after)+`","z":1}`)
+			}
+		}
+	}
+}
+
+// TestSetIsPartOfText: a set that parses a text keeps it and adds only its nodes, and an error leaves it as it was.
+func TestSetIsPartOfText(t *testing.T) {
+	var s claims.Set
+	allocations := testing.AllocsPerRun(100, func() {
+		if err := s.Parse(`{"iss":"https://id.example.com","sub":"alice","exp":1790000000,"scope":"a b"}`, claims.Limits{}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocations > 1 {
+		t.Errorf("%v allocations", allocations)
+	}
+	if err := s.Parse(`{"sub":"bob"`, claims.Limits{}); !errors.Is(err, claims.ErrMalformed) {
+		t.Error(err)
+	}
+	if text, _ := s.Get("sub").AsString(); text != "alice" || s.Root().Len() != 4 {
+		t.Errorf("the set became %v", native(s.Root()))
+	}
+}
+
+// TestLen counts children, not what is below them.
+func TestLen(t *testing.T) {
+	s := parse(t, `{"a":[[1,2],{"x":[3]},4],"b":{},"c":"text","d":{"x":1,"y":[5,6]}}`)
+	for name, want := range map[string]int{"a": 3, "b": 0, "c": 0, "d": 2, "absent": 0} {
+		if got := s.Get(name).Len(); got != want {
+			t.Errorf("%s: %d, want %d", name, got, want)
+		}
+	}
+	if got := s.Root().Len(); got != 4 {
+		t.Errorf("the payload: %d, want 4", got)
+	}
+}
+
 func TestLimits(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -377,7 +434,7 @@ func TestParseAllocations(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	// The parser, the copy of the text, the nodes, the set, the resolved escapes.
+	// The copy of the text, the nodes, the set, the escapes as they are resolved and what is kept of them.
 	if allocations > 5 {
 		t.Errorf("Parse allocates %v times", allocations)
 	}
