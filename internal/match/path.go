@@ -74,13 +74,14 @@ func isPlain(s string) bool {
 }
 
 // staysRaw reports whether c stands for itself in a path: an unreserved character, or a reserved one that has no meaning of its own before the path.
-func staysRaw(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		return true
+func staysRaw(c byte) bool { return raw[c] }
+
+var raw = func() (t [256]bool) {
+	for _, c := range []byte("/-._~:@!$&'()*+,;=[]0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") {
+		t[c] = true
 	}
-	return strings.IndexByte("/-._~:@!$&'()*+,;=[]", c) >= 0
-}
+	return t
+}()
 
 func isReserved(c byte) bool { return strings.IndexByte(":/?#[]@!$&'()*+,;=%", c) >= 0 }
 

@@ -27,7 +27,7 @@ type AccessLog struct {
 	enabled atomic.Bool
 	subject atomic.Bool
 	dropped atomic.Uint64
-	scratch sync.Pool // of *[]byte
+	scratch sync.Pool // of *line
 
 	mu      sync.Mutex
 	pending []byte // whole lines
@@ -73,17 +73,16 @@ func (a *AccessLog) Record(x *gate.Exchange, d time.Duration) {
 	if !a.enabled.Load() {
 		return
 	}
-	buffer, _ := a.scratch.Get().(*[]byte)
-	if buffer == nil {
-		buffer = new([]byte)
+	l, _ := a.scratch.Get().(*line)
+	if l == nil {
+		l = new(line)
 	}
-	line := appendAccess((*buffer)[:0], x, d, a.subject.Load())
-	if !a.queue(line) {
+	l.access(x, d, a.subject.Load())
+	if !a.queue(l.text) {
 		a.dropped.Add(1)
 	}
-	if cap(line) <= keptLine {
-		*buffer = line
-		a.scratch.Put(buffer)
+	if cap(l.text) <= keptLine {
+		a.scratch.Put(l)
 	}
 }
 

@@ -9,10 +9,51 @@ import (
 	"github.com/jotgate/jotgate/internal/gate"
 )
 
-// appendAccess appends the access line of x, which took d. It is what the gateway's own log writes for the same fields, made without allocating.
-func appendAccess(b []byte, x *gate.Exchange, d time.Duration, subject bool) []byte {
-	b = append(b, `{"time":"`...)
-	b = x.Start.Add(d).AppendFormat(b, time.RFC3339Nano)
+// line is memory for one access line at a time.
+type line struct {
+	text  []byte
+	stamp stamp
+}
+
+// stamp is a second as RFC 3339 writes it: formatting it costs more than all the rest of a line.
+type stamp struct {
+	second   int64
+	location *time.Location
+	text     []byte // with the zone behind it
+}
+
+// lengthOfSecond is that of 2006-01-02T15:04:05.
+const lengthOfSecond = 19
+
+// append appends t as time.RFC3339Nano does.
+func (s *stamp) append(b []byte, t time.Time) []byte {
+	if second := t.Unix(); second != s.second || t.Location() != s.location || len(s.text) <= lengthOfSecond {
+		s.second, s.location = second, t.Location()
+		s.text = t.AppendFormat(s.text[:0], time.RFC3339)
+	}
+	if s.text[4] != '-' || s.text[10] != 'T' { // the year has not four digits
+		return t.AppendFormat(b, time.RFC3339Nano)
+	}
+	b = append(b, s.text[:lengthOfSecond]...)
+	if n := t.Nanosecond(); n != 0 {
+		end := len(b) + len(".000000000")
+		b = append(b, ".000000000"...)
+		for at := end - 1; n > 0; at-- {
+			b[at] += byte(n % 10)
+			n /= 10
+		}
+		for b[end-1] == '0' {
+			end--
+		}
+		b = b[:end]
+	}
+	return append(b, s.text[lengthOfSecond:]...)
+}
+
+// access makes l the access line of x, which took d. It is what the gateway's own log writes for the same fields, made without allocating.
+func (l *line) access(x *gate.Exchange, d time.Duration, subject bool) {
+	b := append(l.text[:0], `{"time":"`...)
+	b = l.stamp.append(b, x.Start.Add(d))
 	b = append(b, `","level":"INFO","msg":"request"`...)
 	b = appendText(b, "api", x.API)
 	b = appendText(b, "listener", x.Listener)
@@ -40,7 +81,7 @@ func appendAccess(b []byte, x *gate.Exchange, d time.Duration, subject bool) []b
 	if x.Denial != nil {
 		b = appendText(b, "reason", string(x.Denial.Reason))
 	}
-	return append(b, "}\n"...)
+	l.text = append(b, "}\n"...)
 }
 
 // appendClient appends the client's address. Only a zone can hold anything that must be escaped.
@@ -75,8 +116,11 @@ func appendName(b []byte, name string) []byte {
 // separators of JavaScript are escaped too.
 func appendEscaped(b []byte, s string) []byte {
 	const digits = "0123456789abcdef"
-	start := 0
-	for i := 0; i < len(s); {
+	start, i := 0, 0
+	for i+8 <= len(s) && plain(s[i:i+8]) {
+		i += 8
+	}
+	for i < len(s) {
 		c := s[i]
 		if c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\' {
 			i++
@@ -113,4 +157,13 @@ func appendEscaped(b []byte, s string) []byte {
 		i += size
 	}
 	return append(b, s[start:]...)
+}
+
+// plain reports that none of eight bytes needs escaping. All are looked at at once: what is below ' ' borrows into the highest bit when that is subtracted, and so does a zero, which quotes and backslashes become, when one is. A borrow may
+// pass on, so that a byte beside one that needs escaping counts too.
+func plain(s string) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	v := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	quote, backslash := v^'"'*ones, v^'\\'*ones
+	return (v|(v-' '*ones)|(quote-ones)&^quote|(backslash-ones)&^backslash)&high == 0
 }

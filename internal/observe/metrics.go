@@ -24,7 +24,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
-	inFlight prometheus.Gauge
+	inFlight atomic.Int64
 
 	reloads        *prometheus.CounterVec
 	reloadOK       prometheus.Gauge
@@ -53,9 +53,6 @@ func NewMetrics(version string) *Metrics {
 			Help:    "Time from the request's header to the end of the response, by API.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"api"}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "requests_in_flight", Help: "Requests under way.",
-		}),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "config_reloads_total", Help: "Attempts to take over a configuration, by result.",
 		}, []string{"result"}),
@@ -75,11 +72,14 @@ func NewMetrics(version string) *Metrics {
 	for i, r := range gate.Reasons() {
 		m.reasons[r] = i
 	}
+	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "requests_in_flight", Help: "Requests under way.",
+	}, func() float64 { return float64(m.inFlight.Load()) })
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "1 for the version that runs.",
 	}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(m.requests, m.seconds, m.inFlight, m.reloads, m.reloadOK, m.reloadTime, m.generation, m.configurations, build,
+	m.registry.MustRegister(m.requests, m.seconds, inFlight, m.reloads, m.reloadOK, m.reloadTime, m.generation, m.configurations, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -146,14 +146,14 @@ func (m *Metrics) API(name string) *APIMetrics {
 }
 
 // Begin counts a request under way; Record ends it, or Abandon.
-func (a *APIMetrics) Begin() { a.parent.inFlight.Inc() }
+func (a *APIMetrics) Begin() { a.parent.inFlight.Add(1) }
 
 // Abandon takes Begin back, for a request that is counted elsewhere.
-func (a *APIMetrics) Abandon() { a.parent.inFlight.Dec() }
+func (a *APIMetrics) Abandon() { a.parent.inFlight.Add(-1) }
 
 // Record counts the finished exchange x, which took d.
 func (a *APIMetrics) Record(x *gate.Exchange, d time.Duration) {
-	a.parent.inFlight.Dec()
+	a.parent.inFlight.Add(-1)
 	a.observe(d)
 	if x.Denial != nil {
 		i, known := a.parent.reasons[x.Denial.Reason]

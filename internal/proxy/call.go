@@ -106,7 +106,7 @@ func (u *Upstream) newCall(s *server, x *gate.Exchange) *call {
 	if !ok {
 		c = &call{out: make([]byte, 0, headBytes/4)}
 	}
-	c.u, c.s, c.x, c.now = u, s, x, time.Now()
+	c.u, c.s, c.x, c.now = u, s, x, after(x.Start)
 	c.started = c.now
 	c.client, _ = x.Writer.(direct)
 	if x.Upgrade != "" && x.Length == 0 && tunnelable(x.Upgrade) {
@@ -189,7 +189,7 @@ func (c *call) end() {
 	idle := c.unwatch == nil || c.unwatch() // otherwise, exchangeEnded may still run
 	if c.link != nil {
 		if idle && c.complete && !c.closes && !c.link.stopped.Load() && (!c.sending || c.sent.Load()) {
-			c.s.links.put(c.link, time.Now())
+			c.s.links.put(c.link, after(c.now))
 		} else {
 			c.s.links.drop(c.link)
 		}
@@ -346,6 +346,14 @@ func (c *call) read(p []byte, limit time.Duration, forHead bool) (int, error) {
 		case c.client != nil && (!c.sending || c.sent.Load()) && c.client.Gone():
 			return 0, errGone
 		}
-		c.now = time.Now()
+		c.now = after(c.now)
 	}
+}
+
+// after is time.Now at half the price, once there is a time of this process.
+func after(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Now()
+	}
+	return t.Add(time.Since(t))
 }

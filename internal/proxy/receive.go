@@ -234,7 +234,7 @@ func (c *call) stream() *gate.Denial {
 				return c.clientFailed(err)
 			}
 		}
-		c.now = time.Now()
+		c.now = after(c.now)
 		n, err := c.read(buf, c.s.key.idle, false)
 		if err != nil {
 			if errors.Is(err, io.EOF) {

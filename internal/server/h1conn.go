@@ -312,11 +312,12 @@ func (c *h1conn) limitReads(d time.Duration) {
 		return
 	}
 	slack := min(d/4, deadlineSlack)
-	end := time.Now().Add(d)
-	if left := c.readEnd.Sub(end); left >= 0 && left <= slack {
-		return
+	if !c.readEnd.IsZero() {
+		if left := time.Until(c.readEnd) - d; left >= 0 && left <= slack {
+			return
+		}
 	}
-	c.readEnd = end.Add(slack)
+	c.readEnd = time.Now().Add(d + slack)
 	_ = c.base.SetReadDeadline(c.readEnd)
 }
 

@@ -12,6 +12,8 @@ import (
 type Step struct {
 	names   map[string]rule // by folded name
 	longest int
+	// lengths are those that the names with a first byte have, a bit for each, the last one for all from 63 on: most fields of a request need not be looked up.
+	lengths [256]uint64
 }
 
 // rule says what becomes of a field of the request.
@@ -57,6 +59,20 @@ func New(protected []string) *Step {
 func (s *Step) add(folded string, r rule) {
 	s.names[folded] = r
 	s.longest = max(s.longest, len(folded))
+	if folded != "" {
+		s.lengths[folded[0]] |= lengthBit(folded)
+	}
+}
+
+func lengthBit(name string) uint64 { return 1 << min(len(name), 63) }
+
+// known reports whether a name may have a rule.
+func (s *Step) known(name string) bool {
+	if name == "" {
+		return false
+	}
+	first, _ := foldByte(name[0])
+	return s.lengths[first]&lengthBit(name) != 0 || first == family[0] && len(name) > len(family)
 }
 
 // family is the start of the names that proxies forward by, whatever follows.
@@ -64,6 +80,9 @@ const family = "x-forwarded-"
 
 // rule returns what becomes of a field, and whether its name is spelt with dashes. The name is a token (RFC 9110 section 5.6.2).
 func (s *Step) rule(name string) (r rule, plain bool) {
+	if !s.known(name) {
+		return forward, true
+	}
 	var buffer [128]byte
 	folded, plain := fold(buffer[:0], name)
 	if len(name) <= s.longest {
@@ -81,16 +100,22 @@ func (s *Step) rule(name string) (r rule, plain bool) {
 func fold(dst []byte, name string) (folded []byte, plain bool) {
 	plain = true
 	for i := range len(name) {
-		c := name[i]
-		switch {
-		case c == '_' || c == '.':
-			c, plain = '-', false
-		case 'A' <= c && c <= 'Z':
-			c += 'a' - 'A'
-		}
+		c, same := foldByte(name[i])
+		plain = plain && same
 		dst = append(dst, c)
 	}
 	return dst, plain
+}
+
+// foldByte is fold of one byte.
+func foldByte(c byte) (folded byte, plain bool) {
+	switch {
+	case c == '_' || c == '.':
+		return '-', false
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A', true
+	}
+	return c, true
 }
 
 // Handle replaces x.Out by what may be forwarded of x.In, and writes the fields that tell the upstream where the request came from.
@@ -219,13 +244,19 @@ func acceptsTrailers(value string) bool {
 // validName reports whether name is a token (RFC 9110 section 5.6.2).
 func validName(name string) bool {
 	for i := range len(name) {
-		c := name[i]
-		if ('a' > c || c > 'z') && ('A' > c || c > 'Z') && ('0' > c || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+		if !tokenBytes[name[i]] {
 			return false
 		}
 	}
 	return name != ""
 }
+
+var tokenBytes = func() (t [256]bool) {
+	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") {
+		t[c] = true
+	}
+	return t
+}()
 
 // validValue reports whether value is a field value (RFC 9110 section 5.5): no control characters but tabs, no space around.
 func validValue(value string) bool {
