@@ -290,3 +290,62 @@ func TestForeignValue(t *testing.T) {
 		t.Errorf("a call that is over: %v", err)
 	}
 }
+
+// TestLeasedCounters: three processes that take ahead pass no more than the limit and what they may have taken ahead, with far fewer calls than requests.
+func TestLeasedCounters(t *testing.T) {
+	server := redistest.Start(t, "appendonly no")
+	const limited = 6000
+	u := hourly(limited)
+	var got atomic.Int64
+	var wait sync.WaitGroup
+	var all []*limit.Leased
+	for range 3 {
+		l := limit.NewLeased(countersAt(t, redis.Options{Addresses: []string{server.Address}}))
+		all = append(all, l)
+		for range 10 {
+			wait.Go(func() {
+				out := make([]limit.Outcome, 1)
+				for got.Load() < limited/2 {
+					if refused, err := l.Take(t.Context(), time.Now(), []limit.Use{u}, out); err != nil || refused >= 0 {
+						t.Error(refused, err)
+						return
+					}
+					got.Add(1)
+				}
+			})
+		}
+	}
+	wait.Wait()
+	_, calls, _ := strings.Cut(server.Do("INFO", "commandstats"), "cmdstat_evalsha:calls=")
+	calls, _, _ = strings.Cut(calls, ",")
+	if n, err := strconv.Atoi(calls); err != nil || n > int(got.Load())/5 {
+		t.Errorf("%s calls for %d requests, %v", calls, got.Load(), err)
+	}
+	for _, l := range all { // until all of it is used up
+		wait.Go(func() {
+			out := make([]limit.Outcome, 1)
+			for misses := 0; misses < 3; {
+				refused, err := l.Take(t.Context(), time.Now(), []limit.Use{u}, out)
+				switch {
+				case err != nil:
+					t.Error(err)
+					return
+				case refused >= 0:
+					misses++
+				default:
+					got.Add(1)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	for _, l := range all {
+		l.Close()
+	}
+	if most := int64(limited) + 3*limit.Overshoot(u.Rule); got.Load() > most || got.Load() < limited-3*limit.Overshoot(u.Rule) {
+		t.Errorf("%d passed, the limit is %d, at most %d may", got.Load(), limited, most)
+	}
+	if left := remaining(t, countersAt(t, redis.Options{Addresses: []string{server.Address}}), u); left != max(limited-got.Load(), 0) {
+		t.Errorf("%d passed, %d are left of %d", got.Load(), left, limited)
+	}
+}
