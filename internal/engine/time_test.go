@@ -25,6 +25,7 @@ func TestTimeLimit(t *testing.T) {
 		never bool // the server's contexts are never done
 	}{
 		{"nobody asks for Done", func(t *testing.T, x *gate.Exchange, limit *timeLimit, _ context.CancelCauseFunc) {
+			t.Helper()
 			if at, ok := x.Context.Deadline(); !ok || time.Until(at) != time.Second || !limit.OnlyDeadline() {
 				t.Errorf("%v, %v, %v", at, ok, limit.OnlyDeadline())
 			}
@@ -40,6 +41,7 @@ func TestTimeLimit(t *testing.T) {
 			}
 		}, true},
 		{"those who wait are woken", func(t *testing.T, x *gate.Exchange, _ *timeLimit, _ context.CancelCauseFunc) {
+			t.Helper()
 			child, cancel := context.WithTimeout(x.Context, time.Hour)
 			defer cancel()
 			begin := time.Now()
@@ -52,6 +54,7 @@ func TestTimeLimit(t *testing.T) {
 			}
 		}, true},
 		{"the server ends it", func(t *testing.T, x *gate.Exchange, limit *timeLimit, end context.CancelCauseFunc) {
+			t.Helper()
 			if limit.OnlyDeadline() {
 				t.Error("nobody would notice")
 			}
@@ -62,12 +65,14 @@ func TestTimeLimit(t *testing.T) {
 			}
 		}, false},
 		{"a server whose contexts are never done ends it", func(t *testing.T, x *gate.Exchange, _ *timeLimit, end context.CancelCauseFunc) {
+			t.Helper()
 			end(cut)
 			if !errors.Is(context.Cause(x.Context), error(cut)) || x.Context.Err() == nil {
 				t.Errorf("%v, because %v", x.Context.Err(), context.Cause(x.Context))
 			}
 		}, true},
 		{"another protocol", func(t *testing.T, x *gate.Exchange, _ *timeLimit, end context.CancelCauseFunc) {
+			t.Helper()
 			x.Writer = new(nobody)
 			if err := x.WriteHead(101, 0); err != nil {
 				t.Fatal(err)
@@ -83,6 +88,7 @@ func TestTimeLimit(t *testing.T) {
 			<-woken
 		}, false},
 		{"another protocol, after somebody has asked for Done", func(t *testing.T, x *gate.Exchange, _ *timeLimit, _ context.CancelCauseFunc) {
+			t.Helper()
 			done := x.Context.Done()
 			x.Writer = new(nobody)
 			if err := x.WriteHead(101, 0); err != nil {
