@@ -20,7 +20,7 @@ import (
 const (
 	callTime = 100 * time.Millisecond
 	// grace is how much longer than its context a call may take on a machine that is busy.
-	grace = 900 * time.Millisecond
+	grace = 2 * time.Second
 )
 
 // timed makes a call with a context of callTime, and fails the test if it takes longer.
@@ -144,11 +144,11 @@ func TestFrozen(t *testing.T) {
 			version := put(t, s, "things/a")
 			watched := told(t, s)
 			next(t, watched, "resync")
-			const frozen = 1500 * time.Millisecond
+			const frozen = 3500 * time.Millisecond // longer than a call may take here
 			freeze(server, frozen)
-			end := time.Now().Add(frozen - 300*time.Millisecond)
+			end := time.Now().Add(time.Second)
 			var group sync.WaitGroup
-			for range 1500 { // more than may be under way, and than a connection queues
+			for range 700 { // more than may be under way
 				group.Go(func() {
 					for time.Now().Before(end) {
 						if err := timed(t, s); !errors.Is(err, context.DeadlineExceeded) && time.Now().Before(end) {

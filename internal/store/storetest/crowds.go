@@ -15,7 +15,7 @@ import (
 
 const (
 	writers = 50
-	updates = 4
+	updates = 2
 )
 
 func testWriters(on subject) { counted(on.t, []store.Store{on.s}) }

@@ -183,7 +183,7 @@ func testWatchLast(on subject) {
 	t, s := on.t, on.s
 	w := watching(t, s, "things/", 0)
 	last := uint64(0)
-	for i := range 200 {
+	for i := range 100 {
 		last = put(t, s, "things/a", strconv.Itoa(i))
 	}
 	w.told(t, "the last one", func(c store.Change) bool { return c.Item.Version == last })
@@ -230,8 +230,8 @@ func testWatchSlow(on subject) {
 	t, s := on.t, on.s
 	w := watching(t, s, "things/", 200*time.Microsecond)
 	want := map[string]string{}
-	for i := range 600 {
-		key := fmt.Sprintf("things/%d", i%300)
+	for i := range 300 {
+		key := fmt.Sprintf("things/%d", i%150)
 		if i%7 == 6 {
 			if err := s.Delete(t.Context(), key, store.Always()); err == nil {
 				delete(want, key)
