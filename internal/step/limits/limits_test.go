@@ -297,6 +297,36 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// TestView: a user sees what is left, and uses nothing up by looking.
+func TestView(t *testing.T) {
+	gold := use("gold", limit.Rule{Limit: 10, Period: time.Second, Burst: 20})
+	month := quota(use("month", limit.Rule{Algorithm: limit.FixedWindow, Limit: 100}))
+	dry := use("try", limit.Rule{Limit: 5, Period: time.Second})
+	dry.DryRun = true
+	s := step(t, options("none"), hourly("own", 5))
+	x := exchange(t)
+	x.Uses = []limit.Use{gold, month, dry}
+	if err := s.Handle(x); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		x = exchange(t)
+		x.Uses = []limit.Use{gold, month, dry}
+		got, err := s.View(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []limits.View{
+			{Name: "gold", Limit: 10, Burst: 20, Period: time.Second, Remaining: 19, Reset: 100 * time.Millisecond},
+			{Name: "month", Quota: true, Limit: 100, Burst: 100, Remaining: 99, Reset: -1},
+			{Name: "own", Limit: 5, Burst: 5, Period: time.Hour, Remaining: 4, Reset: 12 * time.Minute},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
 func TestAllocations(t *testing.T) {
 	s := step(t, options("ietf"), hourly("a", 1_000_000), hourly("b", 1_000_000, "identity", "claim:tenant"), hourly("c", 1_000_000, "address", "header:X-Tenant"))
 	x := exchange(t)
