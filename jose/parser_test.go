@@ -162,7 +162,7 @@ func TestParserManyHeaders(t *testing.T) {
 	unknown := testing.AllocsPerRun(1000, func() { _ = parseAndVerify(p, tokens[i], m, key.Public()); i++ })
 	i = 0
 	fresh := testing.AllocsPerRun(1000, func() { _ = NewParser(Limits{}).Parse(tokens[i], m); i++ })
-	if unknown > fresh {
+	if unknown > fresh && !raceEnabled {
 		t.Errorf("%v allocations for a header that is not remembered, %v by a new parser", unknown, fresh)
 	}
 }
@@ -187,6 +187,9 @@ func TestParserConcurrently(t *testing.T) {
 
 // A token whose header is known, verified by a key that was used before, costs no memory.
 func TestParserAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("allocations cannot be counted")
+	}
 	for _, alg := range []Algorithm{HS256, HS512, RS256} {
 		key, p, m := testKeys()[alg], NewParser(Limits{}), new(Message)
 		token := sign(t, key, `{"sub":"alice"}`)

@@ -42,8 +42,8 @@ func (a *Admission) Admit(ctx context.Context, token string, now time.Time, trac
 		if e := a.cache.find(a, hash, token); e != nil {
 			if e.usable(now) {
 				a.cache.hit(e, now)
-				e.token.accepted()
-				return &e.token.identity, e.fields, nil
+				e.accepted()
+				return &e.identity, e.fields, nil
 			}
 			a.cache.forget(e)
 		}
@@ -54,17 +54,17 @@ func (a *Admission) Admit(ctx context.Context, token string, now time.Time, trac
 		return nil, nil, err
 	}
 	e := &entry{owner: a, hash: hash, text: p.text}
-	e.token.take(&p)
-	id, err := e.token.Judge(now, trace)
+	t := newToken(&p, &e.verified)
+	id, err := t.Judge(now, trace)
 	if err != nil {
 		return nil, nil, err
 	}
 	if e.fields, err = a.rules(id, trace); err != nil {
 		return nil, nil, err
 	}
-	e.token.accepted()
+	e.accepted()
 	if remember {
-		e.window = e.token.window()
+		e.window = t.window()
 		a.cache.store(e, now)
 	}
 	return id, e.fields, nil
@@ -78,12 +78,12 @@ type entry struct {
 	text   string
 	place  uint8 // in the set, from before anybody else sees the entry
 	window window
-	token  Token
+	verified
 	fields gate.Header
 }
 
 // usable reports whether the verdict holds at the moment now: everything else that it depends on is constant for its owner.
-func (e *entry) usable(now time.Time) bool { return e.token.current() && e.window.has(now) }
+func (e *entry) usable(now time.Time) bool { return e.current() && e.window.has(now) }
 
 // lost reports whether the entry will never be usable again.
-func (e *entry) lost(now time.Time) bool { return e.window.over(now) || !e.token.current() }
+func (e *entry) lost(now time.Time) bool { return e.window.over(now) || !e.current() }

@@ -30,9 +30,13 @@ func (silent) Verified(*jose.Key) {}
 
 // TestVerifyAllocations holds the promise that verifying with keys at hand stays cheap beyond the signature itself.
 func TestVerifyAllocations(t *testing.T) {
-	for alg, most := range map[jose.Algorithm]float64{
-		jose.RS256: 40, jose.PS256: 40, jose.ES256: 40, jose.EdDSA: 30, jose.HS256: 30,
+	if raceEnabled {
+		t.Skip("allocations cannot be counted")
+	}
+	for alg, signature := range map[jose.Algorithm]float64{ // with the code of the standard library
+		jose.RS256: 10, jose.PS256: 16, jose.ES256: 24, jose.EdDSA: 0, jose.HS256: 0,
 	} {
+		most := 4 + signature
 		v, token := prepared(t, alg)
 		got := testing.AllocsPerRun(200, func() {
 			if _, err := v.Verify(t.Context(), token, now, nil); err != nil {

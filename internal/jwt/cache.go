@@ -26,7 +26,7 @@ const (
 	// endless is the end of what has none.
 	endless = math.MaxUint32
 	// sizeOfEntry is the memory of an entry without its text, claims and fields, as the allocator rounds it up.
-	sizeOfEntry = 704
+	sizeOfEntry = 512
 	// unit is what the memory of an entry is rounded up to.
 	unit     = 64
 	maxUnits = math.MaxUint16
@@ -275,7 +275,7 @@ func (s *cacheShard) sweep(now int64) {
 // entrySize is the memory that an entry holds on to, with what the allocator rounds up.
 func entrySize(e *entry) int64 {
 	const field = 32
-	n := sizeOfEntry + len(e.text) + e.token.claims.Size() + e.token.identity.Size() + cap(e.fields)*field
+	n := sizeOfEntry + len(e.text) + e.claims.Size() + e.identity.Size() + cap(e.fields)*field
 	return (int64(n+n/8) + unit - 1) / unit * unit
 }
 

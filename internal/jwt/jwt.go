@@ -107,9 +107,8 @@ func (v *Verifier) Authenticate(ctx context.Context, token string, trace *gate.T
 	if err != nil {
 		return nil, err
 	}
-	t := new(Token)
-	t.take(&p)
-	return t, nil
+	t := newToken(&p, new(verified))
+	return &t, nil
 }
 
 // proof is what a good signature says.

@@ -21,8 +21,8 @@ func (neverChanging) Generation() uint64 { return 0 }
 func made(tb testing.TB, owner *Admission, hash uint64, text string) *entry {
 	tb.Helper()
 	e := &entry{owner: owner, hash: hash, text: text, window: window{endless: true}}
-	e.token.provider = &Provider{allowMissingExpiry: true, keys: neverChanging{}}
-	if err := e.token.claims.Parse(`{}`, claims.Limits{}); err != nil {
+	e.provider = &Provider{allowMissingExpiry: true, keys: neverChanging{}}
+	if err := e.claims.Parse(`{}`, claims.Limits{}); err != nil {
 		tb.Fatal(err)
 	}
 	return e

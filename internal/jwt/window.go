@@ -54,4 +54,4 @@ func (w *window) second() uint32 {
 }
 
 // current reports whether the provider's keys are still those that the token was verified with.
-func (t *Token) current() bool { return t.generation == t.provider.keys.Generation() }
+func (v *verified) current() bool { return v.generation == v.provider.keys.Generation() }

@@ -36,7 +36,7 @@ func TestWindow(t *testing.T) {
 			allowMissingExpiry: true, anyAudience: true, maxAge: duration(rt, "max age"),
 			skew: gate.ClockSkew{Exp: duration(rt, "exp skew"), Nbf: duration(rt, "nbf skew"), Iat: duration(rt, "iat skew")},
 		}
-		token := &Token{provider: p, exp: claim(rt, "exp"), nbf: claim(rt, "nbf"), iat: claim(rt, "iat")}
+		token := &Token{verified: &verified{provider: p}, exp: claim(rt, "exp"), nbf: claim(rt, "nbf"), iat: claim(rt, "iat")}
 		token.identity.Claims = set
 		if _, err := token.Judge(moment(rt, "first"), nil); err != nil {
 			return // it would not be remembered
