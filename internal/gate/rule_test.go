@@ -62,3 +62,16 @@ func TestParseFailure(t *testing.T) {
 		t.Errorf("what nobody knows is %v, %v", got, err)
 	}
 }
+
+// TestResetKeepsNoOutcome: what one request took is not told to the next.
+func TestResetKeepsNoOutcome(t *testing.T) {
+	x := &gate.Exchange{Uses: []limit.Use{{Name: "a"}}, Taken: limit.Taken{Out: []limit.Outcome{{Limit: 5}}, Text: []byte("a")}}
+	x.Reset()
+	if len(x.Uses)+len(x.Taken.Out)+len(x.Taken.Text) != 0 || x.Taken.Refused != -1 || cap(x.Taken.Out) == 0 {
+		t.Errorf("%+v, %+v", x.Uses, x.Taken)
+	}
+	x.Taken.Out = make([]limit.Outcome, 0, 1000)
+	if x.Reset(); cap(x.Taken.Out) != 0 {
+		t.Error("the memory of an unusual request is kept")
+	}
+}

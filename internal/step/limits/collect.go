@@ -101,6 +101,9 @@ func (p *part) append(text []byte, x *gate.Exchange, group string) []byte {
 			value = id.Claims.Find(p.claim).JSON()
 		}
 	case perHeader:
+		if gate.EqualName(p.name, "Host") { // is kept elsewhere
+			return limit.AppendPart(text, x.RoutingHost)
+		}
 		for i := range x.In {
 			if gate.EqualName(x.In[i].Name, p.name) {
 				text = limit.AppendPart(text, "line")

@@ -85,6 +85,9 @@ func (c *compiler) limits(own []gate.APILimit) []ownLimit {
 	return all
 }
 
+// maxRatePeriod is the longest period of a rate.
+const maxRatePeriod = 24 * time.Hour
+
 // limit compiles a limit; ok is false if there is nothing to count.
 func (c *compiler) limit(l *gate.APILimit, at string) (made ownLimit, ok bool) {
 	made.use = limit.Use{Name: l.Name, DryRun: l.DryRun, Throttle: l.Throttle.Hold()}
@@ -95,6 +98,10 @@ func (c *compiler) limit(l *gate.APILimit, at string) (made ownLimit, ok bool) {
 		return made, false
 	case l.Rate != nil:
 		made.use.Rule = l.Rate.Rule()
+		if l.Rate.Period < limit.MinPeriod || l.Rate.Period > maxRatePeriod {
+			c.report(at+".rate.period", "a limit of a longer time is a quota", "the period of a rate is from 1ms to 24h, not %v", l.Rate.Period)
+			return made, false
+		}
 	default:
 		kind = "quota"
 		made.use.Quota = true

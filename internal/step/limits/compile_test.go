@@ -26,6 +26,10 @@ func TestProblems(t *testing.T) {
 		{"rules", []gate.APILimit{hourly("a", -1), {Name: "b", Quota: &gate.Quota{Limit: 1, Algorithm: "leaky"}}}, []string{
 			"apis[0].limits[0].rate: a limit is from 0 to 4503599627370496", "apis[0].limits[1].quota: the algorithm of a limit is bucket, fixedWindow or slidingWindow",
 		}},
+		{"periods", []gate.APILimit{{Name: "a", Rate: &gate.Rate{Limit: 1, Algorithm: "fixedWindow"}}, {Name: "b", Rate: &gate.Rate{Limit: 1, Period: 25 * time.Hour}}}, []string{
+			"apis[0].limits[0].rate.period: the period of a rate is from 1ms to 24h, not 0s (a limit of a longer time is a quota)",
+			"apis[0].limits[1].rate.period: the period of a rate is from 1ms to 24h, not 25h0m0s (a limit of a longer time is a quota)",
+		}},
 		{"per", []gate.APILimit{hourly("a", 1, "user", "claim:", "header:", "header:a b", "")}, []string{
 			`apis[0].limits[0].per[0]: "user" has no counters (identity, identity-api, application, group, client, address, claim:PATH or header:NAME)`,
 			`apis[0].limits[0].per[1]: "claim:" has no counters (identity, identity-api, application, group, client, address, claim:PATH or header:NAME)`,

@@ -119,6 +119,8 @@ func TestPer(t *testing.T) {
 		{"header in another case", []string{"header:X-Tenant"}, header(gate.Field{Name: "x-tenant", Value: "a"}), header(gate.Field{Name: "X-Tenant", Value: "a"}), true},
 		{"without header", []string{"header:X-Tenant"}, header(), header(gate.Field{Name: "other", Value: "a"}), true},
 		{"lines are cut where they are", []string{"header:a"}, header(gate.Field{Name: "a", Value: "1"}, gate.Field{Name: "a", Value: "2"}), header(gate.Field{Name: "a", Value: "12"}), false},
+		{"Host", []string{"header:host"}, func(x *gate.Exchange) { x.RoutingHost = "a.example.com" }, func(x *gate.Exchange) { x.RoutingHost = "b.example.com" }, false},
+		{"the same Host", []string{"header:host"}, func(x *gate.Exchange) { x.RoutingHost = "a.example.com" }, func(x *gate.Exchange) { x.RoutingHost = "a.example.com" }, true},
 		{"both", []string{"address", "identity"}, id("alice", `{}`), id("bob", `{}`), false},
 		{"both the same", []string{"address", "identity"}, id("alice", `{}`), id("alice", `{}`), true},
 	} {
