@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -43,15 +44,22 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// commands is what the store and the counters need beside what every user may, as the guide says.
-const commands = "+eval +evalsha +ping +hello +time +get +set +del +hget +hset +hdel +zadd +zrem +zcard +zrange +zrangebyscore +zrangebylex +zremrangebyrank"
-
 // A user who may do what the guide says, and nothing else, is enough.
 func TestAccessRules(t *testing.T) {
 	t.Parallel()
+	guide, err := os.ReadFile("../../../docs/guide/stores.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := regexp.MustCompile(`(?m)^ACL SETUSER .*$`).FindString(string(guide))
+	if rule == "" {
+		t.Fatal("the guide has no rule")
+	}
+	user := func(server *redistest.Server, more ...string) {
+		server.Do(append(strings.Fields(strings.NewReplacer("jotgate:", "gate:", "jotgate", "gateway", "PASSWORD", "hidden-word").Replace(rule)), more...)...)
+	}
 	server := redistest.Start(t)
-	server.Do("ACL", "SETUSER", "gateway", "on", ">hidden-word", "~gate:*")
-	server.Do(append([]string{"ACL", "SETUSER", "gateway"}, strings.Fields(commands)...)...)
+	user(server)
 	s := open(t, redis.Options{Addresses: []string{server.Address}, Username: "gateway", Password: "hidden-word", Prefix: "gate:"})
 	put(t, s, "things/a")
 	if _, err := s.List(t.Context(), "things/", "", 10); err != nil {
@@ -71,6 +79,22 @@ func TestAccessRules(t *testing.T) {
 	if _, err := other.Put(t.Context(), "things/a", []byte("value-of-the-item"), 0, store.Always()); err == nil || errors.Is(err, store.ErrConflict) || strings.Contains(err.Error(), "value-of") {
 		t.Errorf("writing under keys of somebody else: %v", err)
 	}
+
+	added := regexp.MustCompile(`(?m)^Add `+"`([^`]+)`"+` for a Cluster and `+"`([^`]+)`"+` with Sentinels. At the Sentinels .* it is `+"`([^`]+)`"+` and `+"`([^`]+)`").FindStringSubmatch(string(guide))
+	if added == nil {
+		t.Fatal("the guide does not say what Clusters and Sentinels need")
+	}
+	nodes := redistest.StartCluster(t)
+	for _, node := range nodes {
+		user(node, strings.Fields(added[1])...)
+	}
+	put(t, open(t, redis.Options{Addresses: redistest.Addresses(nodes...), Cluster: true, Username: "gateway", Password: "hidden-word", Prefix: "gate:"}), "things/a")
+	w := redistest.StartSentinel(t)
+	user(w.Primary, strings.Fields(added[2])...)
+	w.Sentinel.Do(append([]string{"ACL", "SETUSER", "watcher", "on", ">other-word", added[4]}, strings.Fields(added[3])...)...)
+	put(t, open(t, redis.Options{
+		Addresses: []string{w.Sentinel.Address}, PrimaryName: w.Name, Username: "gateway", Password: "hidden-word", SentinelUsername: "watcher", SentinelPassword: "other-word", Prefix: "gate:",
+	}), "things/a")
 }
 
 // Neither errors nor logs nor the options themselves show a password.

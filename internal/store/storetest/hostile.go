@@ -141,7 +141,7 @@ func testSlices(on subject) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(value, "XXX")
+	copy(value, "VVV")
 	<-seen
 	holds(t, s, "things/a", "abc", version)
 	item, err := s.Get(ctx, "things/a")
