@@ -80,7 +80,7 @@ func TestAccessRules(t *testing.T) {
 		t.Errorf("writing under keys of somebody else: %v", err)
 	}
 
-	added := regexp.MustCompile(`(?m)^Add `+"`([^`]+)`"+` for a Cluster and `+"`([^`]+)`"+` with Sentinels. At the Sentinels .* it is `+"`([^`]+)`"+` and `+"`([^`]+)`").FindStringSubmatch(string(guide))
+	added := regexp.MustCompile(`(?m)^Add ` + "`([^`]+)`" + ` for a Cluster and ` + "`([^`]+)`" + ` with Sentinels. At the Sentinels .* it is ` + "`([^`]+)`" + ` and ` + "`([^`]+)`").FindStringSubmatch(string(guide))
 	if added == nil {
 		t.Fatal("the guide does not say what Clusters and Sentinels need")
 	}
@@ -129,7 +129,11 @@ func TestPasswordIsNotShown(t *testing.T) {
 func TestDatabase(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	put(t, open(t, redis.Options{Addresses: []string{server.Address}, Database: 3}), "things/a")
+	s := open(t, redis.Options{Addresses: []string{server.Address}, Database: 3})
+	if err := s.client.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	put(t, s, "things/a")
 	if _, err := open(t, redis.Options{Addresses: []string{server.Address}}).Get(t.Context(), "things/a"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("another database: %v", err)
 	}
