@@ -7,9 +7,12 @@ import (
 
 // Sealed is a snapshot of the records in data, whatever they say.
 func Sealed(data []byte) []byte {
-	n := len(data) / recordSize
-	b := binary.LittleEndian.AppendUint64([]byte(magic), uint64(n))
-	b = append(b, data[:n*recordSize]...)
+	b := []byte(magic)
+	if n := len(data) / recordSize; n > 0 {
+		b = binary.LittleEndian.AppendUint32(b, uint32(n))
+		b = append(b, data[:n*recordSize]...)
+	}
+	b = append(b, make([]byte, blockHead)...)
 	sum := sha256.Sum256(b)
 	return append(b, sum[:]...)
 }

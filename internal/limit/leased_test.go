@@ -167,6 +167,64 @@ func check(t *testing.T, rule limit.Rule, passed []time.Time, overshoot int64) {
 	}
 }
 
+// TestLeasedLosesNothing: whatever is refused, fails and is given back, every counter has lost exactly what has passed.
+func TestLeasedLosesNothing(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		uses := make([]limit.Use, 3)
+		for i := range uses {
+			uses[i] = fixed(rapid.Int64Range(20, 2000).Draw(rt, "limit"), 0)
+			uses[i].Rule.Period = 0
+		}
+		type action struct{ process, from, to, times, trouble int }
+		draw := func(name string, most int) int { return rapid.IntRange(0, most).Draw(rt, name) }
+		var steps []action
+		for range rapid.IntRange(1, 30).Draw(rt, "steps") {
+			steps = append(steps, action{draw("process", 1), draw("from", 2), draw("to", 2), draw("times", 100), draw("trouble", 6)})
+		}
+		synctest.Test(t, func(t *testing.T) {
+			r := newRemote()
+			all := []*limit.Leased{limit.NewLeased(r), limit.NewLeased(r)}
+			passed := make(map[limit.Key]int64)
+			for _, step := range steps {
+				r.trouble.Store(fine)
+				switch step.trouble {
+				case 0:
+					time.Sleep(time.Duration(step.times) * 20 * time.Millisecond)
+				case 1:
+					r.trouble.Store(failing)
+				}
+				group := uses[min(step.from, step.to) : max(step.from, step.to)+1]
+				out := make([]limit.Outcome, len(group))
+				for range step.times {
+					refused, err := all[step.process].Take(t.Context(), time.Now(), group, out)
+					if err != nil || refused >= 0 {
+						continue
+					}
+					for i := range group {
+						passed[group[i].Key]++
+					}
+				}
+			}
+			r.trouble.Store(fine)
+			for _, l := range all {
+				l.Close()
+			}
+			out := make([]limit.Outcome, len(uses))
+			if err := r.Peek(t.Context(), time.Now(), uses, out); err != nil {
+				t.Fatal(err)
+			}
+			for i := range uses {
+				if used := out[i].Limit - out[i].Remaining; used != passed[uses[i].Key] {
+					t.Errorf("counter %d of %d: %d were taken and %d have passed", i, out[i].Limit, used, passed[uses[i].Key])
+				}
+			}
+		})
+		if t.Failed() {
+			rt.FailNow()
+		}
+	})
+}
+
 // TestLeasedIdle: what nobody needs is given back within two seconds, and a rule that changes is asked for anew.
 func TestLeasedIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

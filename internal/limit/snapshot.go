@@ -15,7 +15,7 @@ import (
 // ErrSnapshot says that what was to be loaded is no snapshot, or not a whole one.
 var ErrSnapshot = errors.New("not a snapshot of counters")
 
-// A snapshot is magic, the number of records, the records, and the SHA-256 of all of it.
+// A snapshot is magic, blocks of a number of records and the records, a block of none, and the SHA-256 of all of it.
 const (
 	magic      = "jotgate counters 1\n"
 	recordSize = 16 + 8 + 8 + 4 + 1
@@ -56,31 +56,45 @@ func (s *state) sane() bool {
 // Save writes the counters that hold something at the moment now, so that Load can go on with them. Requests go on meanwhile: of one that takes from several counters while they are saved, some of what it takes may be missing.
 func (m *Memory) Save(w io.Writer, now time.Time) error {
 	us := micros(now)
-	var records []byte
-	count := 0
-	for i := range m.shards {
-		s := &m.shards[i]
-		s.mu.Lock()
-		for _, at := range s.index {
-			if place := s.slot(at); place.state.until > us {
-				records = appendRecord(records, place)
-				count++
-			}
-		}
-		s.mu.Unlock()
-	}
 	sum := sha256.New()
-	head := binary.LittleEndian.AppendUint64([]byte(magic), uint64(count))
-	for _, part := range [][]byte{head, records} {
-		_, _ = sum.Write(part) // it never fails
-		if _, err := w.Write(part); err != nil {
+	out := io.MultiWriter(w, sum)
+	if _, err := io.WriteString(out, magic); err != nil {
+		return fmt.Errorf("saving counters: %w", err)
+	}
+	var block []byte
+	for i := range m.shards {
+		if block = m.shards[i].appendBlock(block[:0], us); len(block) == blockHead {
+			continue
+		}
+		if _, err := out.Write(block); err != nil {
 			return fmt.Errorf("saving counters: %w", err)
 		}
+	}
+	if _, err := out.Write(make([]byte, blockHead)); err != nil {
+		return fmt.Errorf("saving counters: %w", err)
 	}
 	if _, err := w.Write(sum.Sum(nil)); err != nil {
 		return fmt.Errorf("saving counters: %w", err)
 	}
 	return nil
+}
+
+// blockHead is the size of the number before the records of a block.
+const blockHead = 4
+
+func (s *shard) appendBlock(block []byte, now int64) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	block = append(block, make([]byte, blockHead)...)
+	count := uint32(0)
+	for _, at := range s.index {
+		if place := s.slot(at); place.state.until > now {
+			block = appendRecord(block, place)
+			count++
+		}
+	}
+	binary.LittleEndian.PutUint32(block, count)
+	return block
 }
 
 // Load takes over what Save has written, in place of counters with the same keys. It is all or nothing: after an error, which is ErrSnapshot if the data are not whole, no counter has changed. Counters for which there is no
@@ -122,25 +136,33 @@ func readSnapshot(r io.Reader) ([]slot, error) {
 		_, _ = sum.Write(b) // it never fails
 		return nil
 	}
-	head := make([]byte, len(magic)+8)
+	head := make([]byte, len(magic))
 	if err := next(head); err != nil {
 		return nil, err
 	}
-	if string(head[:len(magic)]) != magic {
+	if string(head) != magic {
 		return nil, ErrSnapshot
 	}
-	count := binary.LittleEndian.Uint64(head[len(magic):])
-	var records []slot // grows with what is really there, whatever the count says
+	var records []slot // grows with what is really there, whatever the numbers say
 	record := make([]byte, recordSize)
-	for range count {
-		if err := next(record); err != nil {
+	for {
+		if err := next(record[:blockHead]); err != nil {
 			return nil, err
 		}
-		s, ok := readRecord(record)
-		if !ok {
-			return nil, ErrSnapshot
+		count := binary.LittleEndian.Uint32(record)
+		if count == 0 {
+			break
 		}
-		records = append(records, s)
+		for range count {
+			if err := next(record); err != nil {
+				return nil, err
+			}
+			s, ok := readRecord(record)
+			if !ok {
+				return nil, ErrSnapshot
+			}
+			records = append(records, s)
+		}
 	}
 	want := sum.Sum(nil)
 	if err := next(record[:len(want)]); err != nil {
