@@ -17,6 +17,7 @@ type judge struct {
 	messages []string
 	backends []*backend
 	through  results
+	access   string    // the gateway's access log
 	direct   []outcome // of net/http without a gateway
 }
 
@@ -26,15 +27,19 @@ var refusals = []struct {
 	status int
 	reason string
 	fits   func(raw string, r reading) bool // r is of a back end that takes it
+	mute   bool                             // now and then there is no answer at all, until the client gives up
 }{
-	{"nginx", 400, "a method is of capital letters, - and _", func(_ string, r reading) bool { return regexp.MustCompile(`[^A-Z_-]`).MatchString(r.Method) }},
-	{"nginx", 400, "there is one Authorization field", func(raw string, _ reading) bool { return strings.Count(raw, "\r\nAuthorization: ") == 2 }},
-	{"node", 400, "a method is one that it knows", func(_ string, r reading) bool { return !slices.Contains(nodeMethods, r.Method) }},
-	{"haproxy", 400, "the name of a field has at most 255 bytes", func(raw string, _ reading) bool { return strings.Contains(raw, strings.Repeat("X", 256)) }},
+	{"nginx", 400, "a method is of capital letters, - and _", func(_ string, r reading) bool { return regexp.MustCompile(`[^A-Z_-]`).MatchString(r.Method) }, false},
+	{"nginx", 400, "there is one Authorization field", func(raw string, _ reading) bool { return strings.Count(raw, "\r\nAuthorization: ") == 2 }, false},
+	{"node", 400, "a method is one that it knows", func(_ string, r reading) bool { return !slices.Contains(nodeMethods, r.Method) }, true},
+	{"haproxy", 400, "the name of a field has at most 255 bytes", func(raw string, _ reading) bool { return strings.Contains(raw, strings.Repeat("X", 256)) }, false},
 	{"haproxy", 400, "an upgrade to WebSocket has a key", func(raw string, _ reading) bool {
 		return strings.Contains(raw, "Upgrade: websocket") && !strings.Contains(raw, "Sec-WebSocket-Key")
-	}},
+	}, false},
 }
+
+// unanswered is the gateway's status for a client that has given up.
+const unanswered = 499
 
 // nodeMethods are the methods in the messages that Node.js knows.
 var nodeMethods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "M-SEARCH", "NOTIFY", "SUBSCRIBE", "SOURCE", "LINK", "PURGE", "SEARCH", "REPORT", "MKACTIVITY", "LOCK", "QUERY"}
@@ -108,7 +113,7 @@ func (j *judge) alike(t *testing.T) {
 					continue
 				}
 				if why := compare(raw, reference, cells, b, used); why != "" {
-					t.Errorf("%s: %.300q: %s and %s: %s\n%v\n%v", engine, raw, j.backends[0].name, b.name, why, reference, cells)
+					t.Errorf("%s: %.300q: %s and %s: %s\n%v\n%v\n%s", engine, raw, j.backends[0].name, b.name, why, reference, cells, j.logged(identity(e, n)))
 				}
 			}
 		}
@@ -119,6 +124,17 @@ func (j *judge) alike(t *testing.T) {
 		}
 	}
 	t.Logf("%d requests were served; refused by back ends: %v", served, used)
+}
+
+// logged are the access lines of a client.
+func (j *judge) logged(id string) string {
+	var all strings.Builder
+	for line := range strings.Lines(j.access) {
+		if strings.Contains(line, fmt.Sprintf("%q", id)) {
+			all.WriteString(line)
+		}
+	}
+	return all.String()
 }
 
 func (j *judge) has(name string) bool {
@@ -143,10 +159,10 @@ func compare(raw string, want, got []cell, b *backend, used map[int]int) string 
 				return fmt.Sprintf("request %d", i)
 			}
 			return ""
-		case g.kind == "refused" && w.kind == "served":
+		case (g.kind == "refused" || g.kind == "gateway" && g.status == unanswered) && w.kind == "served":
 			reason := -1
 			for k, r := range refusals {
-				if r.back == b.name && r.status == g.status && r.fits(raw, w.reading) {
+				if r.back == b.name && (r.status == g.status || r.mute && g.kind == "gateway") && r.fits(raw, w.reading) {
 					reason = k
 				}
 			}

@@ -198,11 +198,11 @@ func silent() *log.Logger { return log.New(io.Discard, "", 0) }
 type results map[string]map[string][]outcome
 
 // through sends the messages through the gateway: all of them to the first back end, which tells what reaches it, and to the others those that do. What the gateway refuses by itself is refused
-// before it knows a back end; of that, they get a part.
-func through(t *testing.T, backends []*backend, messages []string) results {
+// before it knows a back end; of that, they get a part. access is the access log.
+func through(t *testing.T, backends []*backend, messages []string) (all results, access string) {
 	t.Helper()
 	gateway := program.Run(t, program.Build(t), configure(backends))
-	all := make(results)
+	all = make(results)
 	numbers := make([][]int, len(engines))
 	for e, engine := range engines {
 		all[engine] = make(map[string][]outcome)
@@ -237,7 +237,7 @@ func through(t *testing.T, backends []*backend, messages []string) results {
 		t.Error(log)
 	}
 	assign(t, backends, len(messages), all)
-	return all
+	return all, gateway.Access.Text()
 }
 
 // assign stops the back ends, and gives each reading to the message that it is of.
@@ -288,7 +288,8 @@ func direct(t *testing.T, messages []string) []outcome {
 func TestRequests(t *testing.T) {
 	messages := requests(t)
 	backends := startBackends(t)
-	j := &judge{messages: messages, backends: backends, through: through(t, backends, messages), direct: direct(t, messages)}
+	j := &judge{messages: messages, backends: backends, direct: direct(t, messages)}
+	j.through, j.access = through(t, backends, messages)
 	t.Logf("%d messages", len(messages))
 	t.Run("read alike", j.alike)
 	t.Run("not more than net/http", j.strict)
