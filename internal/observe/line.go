@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 // line is memory for one access line at a time.
 type line struct {
 	text  []byte
+	hide  bool // what looks like a token
 	stamp stamp
 }
 
@@ -50,45 +52,54 @@ func (s *stamp) append(b []byte, t time.Time) []byte {
 	return append(b, s.text[lengthOfSecond:]...)
 }
 
-// access makes l the access line of x, which took d. It is what the gateway's own log writes for the same fields, made without allocating.
+// access makes l the access line of x, which took d. It is what the gateway's own log writes for the same fields, made without allocating. The whole line is looked through for tokens: escaping leaves alone what they begin with.
 func (l *line) access(x *gate.Exchange, d time.Duration, subject bool) {
+	l.hide = false
+	l.write(x, d, subject)
+	if bytes.Contains(l.text, []byte(tokenStart)) {
+		l.hide = true
+		l.write(x, d, subject)
+	}
+}
+
+func (l *line) write(x *gate.Exchange, d time.Duration, subject bool) {
 	b := append(l.text[:0], `{"time":"`...)
 	b = l.stamp.append(b, x.Start.Add(d))
 	b = append(b, `","level":"INFO","msg":"request"`...)
-	b = appendText(b, "api", x.API)
-	b = appendText(b, "listener", x.Listener)
-	b = appendClient(b, x)
-	b = appendText(b, "method", x.Method)
-	b = appendText(b, "host", x.Host)
+	b = l.appendText(b, "api", x.API)
+	b = l.appendText(b, "listener", x.Listener)
+	b = l.appendClient(b, x)
+	b = l.appendText(b, "method", x.Method)
+	b = l.appendText(b, "host", x.Host)
 	path, _, _ := strings.Cut(x.Target, "?")
-	b = appendText(b, "path", path)
+	b = l.appendText(b, "path", path)
 	b = appendNumber(b, "proto", int64(x.Proto))
 	b = appendNumber(b, "status", int64(x.Status))
 	b = appendNumber(b, "sent", x.Sent)
 	b = appendNumber(b, "received", x.Received)
 	b = appendNumber(b, "duration_ns", int64(d))
 	if x.Server != "" {
-		b = appendText(b, "server", x.Server)
+		b = l.appendText(b, "server", x.Server)
 		b = appendNumber(b, "attempts", int64(x.Attempts))
 	}
 	if id := x.Identity; id != nil {
-		b = appendText(b, "provider", id.Provider)
-		b = appendText(b, "kid", id.KeyID)
+		b = l.appendText(b, "provider", id.Provider)
+		b = l.appendText(b, "kid", id.KeyID)
 		if subject {
-			b = appendText(b, "subject", id.Subject)
+			b = l.appendText(b, "subject", id.Subject)
 		}
 	}
 	if x.Denial != nil {
-		b = appendText(b, "reason", string(x.Denial.Reason))
+		b = l.appendText(b, "reason", string(x.Denial.Reason))
 	}
 	l.text = append(b, "}\n"...)
 }
 
 // appendClient appends the client's address. Only a zone can hold anything that must be escaped.
-func appendClient(b []byte, x *gate.Exchange) []byte {
+func (l *line) appendClient(b []byte, x *gate.Exchange) []byte {
 	client := x.Client.Addr()
 	if !client.IsValid() || client.Zone() != "" {
-		return appendText(b, "client", client.String())
+		return l.appendText(b, "client", client.String())
 	}
 	b = append(b, `,"client":"`...)
 	return append(client.AppendTo(b), '"')
@@ -99,10 +110,13 @@ func appendNumber(b []byte, name string, value int64) []byte {
 	return strconv.AppendInt(appendName(b, name), value, 10)
 }
 
-// appendText appends a member without what looks like a token; name needs no escaping.
-func appendText(b []byte, name, value string) []byte {
+// appendText appends a member; name needs no escaping.
+func (l *line) appendText(b []byte, name, value string) []byte {
+	if l.hide {
+		value = hideTokens(value)
+	}
 	b = append(appendName(b, name), '"')
-	b = appendEscaped(b, hideTokens(value))
+	b = appendEscaped(b, value)
 	return append(b, '"')
 }
 

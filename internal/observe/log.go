@@ -33,7 +33,10 @@ func redact(_ []string, a slog.Attr) slog.Attr {
 }
 
 // mayHoldToken spares most texts the expression.
-func mayHoldToken(s string) bool { return strings.Contains(s, "eyJ") }
+func mayHoldToken(s string) bool { return strings.Contains(s, tokenStart) }
+
+// tokenStart is what every JWT begins with: the base64url form of {" that opens its header.
+const tokenStart = "eyJ"
 
 // hideTokens replaces everything in s that looks like a token.
 func hideTokens(s string) string {

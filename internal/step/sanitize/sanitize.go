@@ -261,8 +261,14 @@ var tokenBytes = func() (t [256]bool) {
 // validValue reports whether value is a field value (RFC 9110 section 5.5): no control characters but tabs, no space around.
 func validValue(value string) bool {
 	i := 0
+	for ; i+32 <= len(value); i += 32 {
+		w := value[i : i+32]
+		if suspicious(w[:8])|suspicious(w[8:16])|suspicious(w[16:24])|suspicious(w[24:]) != 0 && holdsControl(w) {
+			return false
+		}
+	}
 	for ; i+8 <= len(value); i += 8 {
-		if mayHoldControl(value[i:i+8]) && holdsControl(value[i:i+8]) {
+		if suspicious(value[i:i+8]) != 0 && holdsControl(value[i:i+8]) {
 			return false
 		}
 	}
@@ -278,13 +284,13 @@ func holdsControl(s string) bool {
 	return false
 }
 
-// mayHoldControl reports whether one of eight bytes is below ' ', which a tab is too, or DEL. All eight are looked at at once, for tokens are long: subtracting
+// suspicious is not 0 if one of eight bytes is below ' ', which a tab is too, or DEL. All eight are looked at at once, for tokens are long: subtracting
 // ' ' from a byte below it, or one from what a DEL becomes, borrows into its highest bit.
-func mayHoldControl(s string) bool {
+func suspicious(s string) uint64 {
 	const ones, high = 0x0101010101010101, 0x8080808080808080
 	v := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 	del := v ^ 0x7f*ones
-	return ((v-' '*ones)&^v|(del-ones)&^del)&high != 0
+	return ((v-' '*ones)&^v | (del-ones)&^del) & high
 }
 
 func blank(c byte) bool { return c == ' ' || c == '\t' }
