@@ -336,9 +336,7 @@ func TestFailover(t *testing.T) {
 	w := redistest.StartSentinel(t)
 	s := open(t, redis.Options{Addresses: []string{w.Sentinel.Address}, PrimaryName: w.Name})
 	version := put(t, s, "things/a")
-	if got := w.Primary.Do("WAIT", "1", "5000"); got != "1" {
-		t.Fatalf("%s replicas have it", got)
-	}
+	w.AwaitReplica()
 	watched := told(t, s)
 	next(t, watched, "resync")
 	w.Primary.Kill()

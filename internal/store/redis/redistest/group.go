@@ -71,6 +71,23 @@ func StartSentinel(tb testing.TB, settings ...string) *Watched {
 	return w
 }
 
+// AwaitReplica waits until the replica has what the primary has written so far. (WAIT would not do: it waits for the writes of one connection.)
+func (w *Watched) AwaitReplica() {
+	written := offset(w.Primary, "master_repl_offset:")
+	w.Replica.Await(func() bool { return offset(w.Replica, "slave_repl_offset:") >= written })
+}
+
+// offset is how far a server is in the stream of changes.
+func offset(s *Server, field string) int64 {
+	_, after, _ := strings.Cut(s.Do("INFO", "replication"), field)
+	digits, _, _ := strings.Cut(after, "\r")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return -1 // a replica that is connecting has none
+	}
+	return n
+}
+
 // AwaitFailover waits until the Sentinel names the replica as the primary, and the replica is one.
 func (w *Watched) AwaitFailover() {
 	_, port, _ := net.SplitHostPort(w.Replica.Address)

@@ -39,9 +39,7 @@ func TestSentinel(t *testing.T) {
 	t.Parallel()
 	w := redistest.StartSentinel(t)
 	w.Primary.Do("SET", "a", "1")
-	if got := w.Primary.Do("WAIT", "1", "2000"); got != "1" {
-		t.Fatalf("%s replicas have it", got)
-	}
+	w.AwaitReplica()
 	w.Primary.Kill()
 	w.AwaitFailover()
 	if got := w.Replica.Do("GET", "a"); got != "1" {
