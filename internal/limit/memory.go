@@ -166,7 +166,7 @@ func (m *Memory) Return(_ context.Context, now time.Time, held time.Duration, us
 		u := &uses[i]
 		t, ok := u.Rule.terms()
 		if slot := m.shards[m.shardOf(&u.Key)].find(&u.Key); ok && slot != nil {
-			slot.state = t.giveBack(t.settle(slot.state, us), us, ceil(max(int64(held), 0), 1000), u.count())
+			slot.state = t.giveBack(t.settle(slot.state, us), us, wholeMicros(held), u.count())
 		}
 	}
 	return nil

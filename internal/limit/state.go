@@ -39,6 +39,15 @@ func ceil(a, b int64) int64 { return (a + b - 1) / b }
 // span is a number of microseconds as a duration.
 func span(us int64) time.Duration { return time.Duration(us) * time.Microsecond }
 
+// wholeMicros is a time that has passed, rounded up.
+func wholeMicros(d time.Duration) int64 {
+	us := int64(max(d, 0) / time.Microsecond)
+	if d > span(us) {
+		us++
+	}
+	return us
+}
+
 // terms are what counting by a rule needs, computed once.
 type terms struct {
 	algorithm Algorithm

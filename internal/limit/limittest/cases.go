@@ -123,6 +123,50 @@ var table = []struct {
 	}},
 }
 
+// giveBacks are cases of returning 5 requests: taken at the start, then another number at a moment, then 5 returned that were held for some time, and what remains.
+var giveBacks = []struct {
+	name        string
+	rule        limit.Rule
+	then        int64
+	at, held    time.Duration
+	want        int64
+	untilUnused time.Duration
+}{
+	{"bucket, at once", limit.Rule{Algorithm: limit.Bucket, Limit: 10, Period: 10 * second}, 0, 0, 0, 10, 0},
+	{"bucket, what has come back since is not given twice", limit.Rule{Algorithm: limit.Bucket, Limit: 10, Period: 10 * second}, 3, 2 * second, 2 * second, 7, 3 * second},
+	{"bucket, all has come back since", limit.Rule{Algorithm: limit.Bucket, Limit: 10, Period: 10 * second}, 3, 6 * second, 6 * second, 7, 3 * second},
+	{"bucket, held for ever", limit.Rule{Algorithm: limit.Bucket, Limit: 10, Period: 10 * second}, 3, 6 * second, math.MaxInt64, 7, 3 * second},
+	{"fixed window", limit.Rule{Algorithm: limit.FixedWindow, Limit: 10, Period: 10 * second}, 1, 9 * second, 9 * second, 9, second},
+	{"fixed window, in the next", limit.Rule{Algorithm: limit.FixedWindow, Limit: 10, Period: 10 * second}, 1, 11 * second, 11 * second, 9, 10 * second},
+	{"for ever", limit.Rule{Algorithm: limit.FixedWindow, Limit: 10}, 1, 1000 * time.Hour, 1000 * time.Hour, 9, -1},
+	{"sliding window", limit.Rule{Algorithm: limit.SlidingWindow, Limit: 10, Period: 10 * second}, 1, 9 * second, 9 * second, 9, 11 * second},
+	{"sliding window, in the next", limit.Rule{Algorithm: limit.SlidingWindow, Limit: 10, Period: 10 * second}, 1, 15 * second, 15 * second, 6, 15 * second},
+	{"more than was taken", limit.Rule{Algorithm: limit.FixedWindow, Limit: 4, Period: second}, 0, 0, 0, 4, 0},
+}
+
+func returns(t *testing.T, s Subject) {
+	t.Helper()
+	for _, tt := range giveBacks {
+		t.Run(tt.name, func(t *testing.T) {
+			u := use(tt.rule)
+			u.Count = 5
+			take(t.Context(), t, s, start, u)
+			later := start + tt.at.Microseconds()
+			if u.Count = tt.then; u.Count > 0 {
+				take(t.Context(), t, s, later, u)
+			}
+			u.Count = 5
+			if err := s.Counters.Return(t.Context(), s.at(later), tt.held, []limit.Use{u}); err != nil {
+				t.Fatal(err)
+			}
+			u.Count = 1
+			if o := peek(t.Context(), t, s, later, u)[0]; o.Remaining != tt.want || o.Reset != tt.untilUnused {
+				t.Errorf("%+v, want %d and %v", o, tt.want, tt.untilUnused)
+			}
+		})
+	}
+}
+
 func ceilMicros(ns int64) time.Duration { return time.Duration((ns + 999) / 1000 * 1000) }
 
 func cases(t *testing.T, s Subject) {

@@ -34,6 +34,7 @@ func (s Subject) at(us int64) time.Time {
 func Run(t *testing.T, s Subject) {
 	t.Helper()
 	t.Run("cases", func(t *testing.T) { cases(t, s) })
+	t.Run("returns", func(t *testing.T) { returns(t, s) })
 	t.Run("model", func(t *testing.T) { rapid.Check(t, func(r *rapid.T) { compare(t.Context(), r, s) }) })
 	t.Run("as memory", func(t *testing.T) { rapid.Check(t, func(r *rapid.T) { asMemory(t.Context(), r, s) }) })
 	t.Run("all or nothing", func(t *testing.T) { allOrNothing(t, s) })

@@ -128,7 +128,7 @@ func (c *Counters) call(ctx context.Context, action string, held time.Duration, 
 	const each = 6
 	keys := make([]string, 0, len(group))
 	args := make([]string, 0, 3+each*len(group))
-	args = append(args, action, c.clock(), strconv.FormatInt(int64((max(held, 0)+time.Microsecond-1)/time.Microsecond), 10))
+	args = append(args, action, c.clock(), strconv.FormatInt(micros(held), 10))
 	for _, m := range group {
 		keys = append(keys, c.key(m.use))
 		args = appendUse(args, m.use)
@@ -172,6 +172,15 @@ func appendUse(args []string, u *limit.Use) []string {
 	}
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return append(args, number(int64(t.Algorithm)), number(t.Size), number(t.Interval), number(t.Period), number(t.Count), dry)
+}
+
+// micros is a time that has passed in microseconds, rounded up.
+func micros(d time.Duration) int64 {
+	us := int64(max(d, 0) / time.Microsecond)
+	if d > span(us) {
+		us++
+	}
+	return us
 }
 
 // span is a number of microseconds as a duration; -1 stands for never.
