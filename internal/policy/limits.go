@@ -85,7 +85,7 @@ func (m *maker) notePolicies(t *terms) {
 	case gate.ReasonPolicyConflict:
 		c.Expected, c.Got = "policies that all say perAPI, or none that decides other parts only", t.perAPI+" says perAPI, "+t.partitioned+" does not"
 	case gate.ReasonAPINotGranted:
-		c.Expected, c.Got = "a policy that grants the API "+m.api, quoted(t.policies)
+		c.Expected, c.Got = "a policy that grants the API "+m.api, listed(t.policies)
 		if m.version != "" {
 			c.Expected += ", version " + m.version
 		}

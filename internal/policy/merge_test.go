@@ -199,7 +199,7 @@ func TestCompareRatesIsATotalOrder(t *testing.T) {
 		draw := func(label string) gate.Rate {
 			r := gate.Rate{Limit: rapid.Int64Range(0, 1<<53).Draw(t, label+" limit"), Period: time.Duration(rapid.Int64Range(int64(time.Millisecond), int64(24*time.Hour)).Draw(t, label+" period"))}
 			if rapid.Bool().Draw(t, label+" small") {
-				r.Limit, r.Period = r.Limit%3, time.Duration(1+r.Period%3)*time.Second
+				r.Limit, r.Period = r.Limit%3, (1+r.Period%3)*time.Second
 			}
 			return r
 		}

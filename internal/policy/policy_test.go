@@ -20,11 +20,11 @@ func sorted(list []string) []string {
 }
 
 // session makes a session that must be granted.
-func session(t testing.TB, w *world, api, token string) *gate.Session {
-	t.Helper()
-	s, err := w.selectors[api].Session(identity(t, token), nil)
+func session(tb testing.TB, w *world, api, token string) *gate.Session {
+	tb.Helper()
+	s, err := w.selectors[api].Session(identity(tb, token), nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }

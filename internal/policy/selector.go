@@ -122,4 +122,4 @@ func (s *Selector) setsOf(names *[]string) []*requests {
 // everything reports whether the sets hold every request.
 func everything(sets []*requests) bool { return slices.Contains(sets, nil) }
 
-func quoted(names []string) string { return strings.Join(names, ", ") }
+func listed(names []string) string { return strings.Join(names, ", ") }

@@ -55,13 +55,13 @@ func (m *maker) selectPolicies() {
 			for i, p := range found.policies {
 				names[i] = p.Name
 			}
-			parts = append(parts, quoted(names))
+			parts = append(parts, listed(names))
 		}
 		if found.isDefault {
 			parts = append(parts, "by default")
 		}
 		if len(found.unknown) > 0 {
-			parts = append(parts, "unknown: "+quoted(found.unknown))
+			parts = append(parts, "unknown: "+listed(found.unknown))
 			c.Claim = true
 		}
 		if found.malformed {
@@ -104,7 +104,7 @@ func (m *maker) groupLevels() {
 	}
 	if m.trace != nil {
 		c.Expected = m.groupsWanted()
-		if c.Got, c.Claim = quoted(m.id.Groups), true; c.Got == "" {
+		if c.Got, c.Claim = listed(m.id.Groups), true; c.Got == "" {
 			c.Got = "no groups"
 		}
 	}
@@ -129,9 +129,9 @@ func (m *maker) groupsWanted() string {
 	case len(names) == 0:
 		return "a group with an access rule for the API, and there is none"
 	case len(names) > most:
-		return "one of " + quoted(names[:most]) + " and others"
+		return "one of " + listed(names[:most]) + " and others"
 	}
-	return "one of " + quoted(names)
+	return "one of " + listed(names)
 }
 
 // subscriptionLevels finds the application's subscriptions.

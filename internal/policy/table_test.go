@@ -26,22 +26,22 @@ type world struct {
 	selectors map[string]*policy.Selector
 }
 
-func newWorld(t testing.TB, text string) *world {
-	t.Helper()
-	loaded := native.Load("test.yaml", []byte(text), t.TempDir(), nil)
+func newWorld(tb testing.TB, text string) *world {
+	tb.Helper()
+	loaded := native.Load("test.yaml", []byte(text), tb.TempDir(), nil)
 	if err := loaded.Problems.Err(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
+		tb.Fatalf("%v\n%s", err, text)
 	}
 	w := &world{config: loaded.Config, selectors: make(map[string]*policy.Selector)}
 	book, problems := policy.NewBook(sources(loaded.Config))
 	if err := problems.Err(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	w.book = book
 	for i := range w.config.APIs {
 		s, problems := book.Selector(&w.config.APIs[i])
 		if err := problems.Err(); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		w.selectors[w.config.APIs[i].Name] = s
 	}
@@ -55,11 +55,11 @@ func sources(c *gate.Config) policy.Sources {
 }
 
 // identity is what the gateway makes of a token with its usual claims, issued at the moment issued.
-func identity(t testing.TB, token string) *gate.Identity {
-	t.Helper()
+func identity(tb testing.TB, token string) *gate.Identity {
+	tb.Helper()
 	set, err := claims.Parse([]byte(token), claims.Limits{})
 	if err != nil {
-		t.Fatalf("%v: %s", err, token)
+		tb.Fatalf("%v: %s", err, token)
 	}
 	id := &gate.Identity{Issuer: "https://id.example.com", Claims: set, Issued: issued}
 	text := func(name string) string { s, _ := set.Get(name).AsString(); return s }
@@ -73,7 +73,7 @@ func identity(t testing.TB, token string) *gate.Identity {
 }
 
 // verdict renders what becomes of a request: a reason, or ok and everything that follows.
-func (w *world) verdict(t testing.TB, id *gate.Identity, api, method, path, version string, now time.Time, trace *gate.Trace) map[string]string {
+func (w *world) verdict(t *testing.T, id *gate.Identity, api, method, path, version string, now time.Time, trace *gate.Trace) map[string]string {
 	t.Helper()
 	refused := func(reason gate.Reason) map[string]string { return map[string]string{"": string(reason)} }
 	session, err := w.selectors[api].Session(id, trace)
