@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -184,6 +185,49 @@ func TestHitAllocations(t *testing.T) {
 				t.Errorf("%+v", status)
 			}
 		})
+	}
+}
+
+// TestManyAPIsAllocateNothing: what the first request of an API makes stays, however many there are.
+func TestManyAPIsAllocateNothing(t *testing.T) {
+	const n = 1000
+	b := newBench(t, gate.Log{Access: true})
+	var text strings.Builder
+	text.WriteString("listeners: [{name: web, address: \"127.0.0.1:0\"}]\nupstreams: [{name: up, servers: [{url: \"http://127.0.0.1:9\"}]}]\napis:\n")
+	targets := make([]string, n)
+	for i := range targets {
+		targets[i] = fmt.Sprintf("/api-%05d", i)
+		fmt.Fprintf(&text, "  - {name: api-%d, match: \"PathPrefix(`%s`)\", upstream: up, auth: {anonymous: true}}\n", i, targets[i])
+	}
+	result := native.Load("test.yaml", []byte(text.String()), t.TempDir(), nil)
+	if err := result.Problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	snapshot, problems := b.Prepare(result.Config)
+	if snapshot == nil {
+		t.Fatal(problems)
+	}
+	for _, target := range targets {
+		b.fill("GET")
+		b.x.Target = target
+		found, err := snapshot.route(&b.x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found.upstream = b.upstream
+	}
+	b.Swap(snapshot)
+	all := func() {
+		for _, target := range targets {
+			b.fill("GET")
+			b.x.Target = target
+			if b.Serve(&b.x); b.client.status != 200 {
+				t.Fatalf("status %d, %v", b.client.status, b.x.Denial)
+			}
+		}
+	}
+	if got := testing.AllocsPerRun(10, all); got > n/100 && !raceDetector { // the access log may need more memory for what waits
+		t.Errorf("%v allocations for %d requests", got, n)
 	}
 }
 
