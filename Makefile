@@ -7,7 +7,7 @@ SHELL := /bin/bash
 FUZZTIME ?= 20s
 MODULES  := . test
 
-.PHONY: help build test deps vet lint race modules fuzz generate bench bench-short microbench clean
+.PHONY: help build test deps vet lint race modules fuzz generate bench bench-short soak microbench clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ bench: ## Measure jotgate beside HAProxy, nginx and Go's reverse proxy into docs
 bench-short: ## See that the benchmarks work, and that every proxy in them refuses bad tokens.
 	@scripts/bench-deps
 	cd bench && go test ./... && go run . -short >/dev/null
+
+soak: ## A million requests with each engine, broken off at random on both sides; REQUESTS is another number.
+	cd test && go test ./soak -run 'TestSoak$$' -count=1 -parallel 1 -timeout 2h -v -args -requests $(or $(REQUESTS),1000000)
 
 microbench: ## Go benchmarks, fit for benchstat.
 	go test -run '^$$' -bench . -benchmem -count 6 ./...

@@ -88,6 +88,8 @@ func scenarios() []scenario {
 	return append(list,
 		scenario{Name: "rs256-full", Text: "RS256, one token, two forwarded headers, metrics and access log", Algorithm: jose.RS256, Tokens: 1, Full: true, Kinds: own},
 		scenario{Name: "rs256-unseen-one", Text: "RS256, each token once, on one processor", Algorithm: jose.RS256, Tokens: tokensUnseen, One: true, Kinds: own},
+		scenario{Name: "plain-one", Text: "no token, on one processor", One: true, Kinds: own},
+		scenario{Name: "rs256-seen-one", Text: "RS256, one token, on one processor", Algorithm: jose.RS256, Tokens: 1, One: true, Kinds: own},
 		scenario{Name: "tls-plain", Text: "TLS, no token", TLS: true, Kinds: []string{kindNginx, kindHAProxy, kindJotgate}},
 		scenario{Name: "tls-rs256-seen", Text: "TLS, RS256, one token", TLS: true, Algorithm: jose.RS256, Tokens: 1, Kinds: verifiers},
 		scenario{Name: "apis-10", Text: "10 APIs, no token", APIs: 10, Kinds: own},

@@ -236,7 +236,11 @@ func (b *bench) measureCells(cells []cell) ([]result, error) {
 				continue
 			}
 			r.samples = append(r.samples, s)
-			fmt.Fprintf(os.Stderr, "round %d/%d  %-32s %6.1f µs a request, measured in %.1f s\n", round+1, b.sizes.rounds, c.name(), s[metricCPU], time.Since(begin).Seconds())
+			figure := fmt.Sprintf("%6.1f µs a request", s[metricCPU])
+			if ratio, ok := s[metricHostile]; ok {
+				figure = fmt.Sprintf("p99 of the others times %.2f", ratio)
+			}
+			fmt.Fprintf(os.Stderr, "round %d/%d  %-32s %s, measured in %.1f s\n", round+1, b.sizes.rounds, c.name(), figure, time.Since(begin).Seconds())
 		}
 	}
 	return results, nil

@@ -52,7 +52,7 @@ type sizes struct {
 }
 
 func fullSizes(rounds, requests, unseen int) sizes {
-	return sizes{rounds: rounds, requests: requests, warmup: 2000, seconds: 2, large: max(requests/10, 1), connections: 64, unseen: unseen, idle: idleLimit(9500), settle: 500 * time.Millisecond, poolLimit: math.MaxInt, wrkSeconds: 3, crowd: min(4000, idleLimit(9500)/2), tries: 3}
+	return sizes{rounds: rounds, requests: requests, warmup: 2000, seconds: 2, large: max(requests/10, 1), connections: 64, unseen: unseen, idle: idleLimit(9500), settle: 500 * time.Millisecond, poolLimit: math.MaxInt, wrkSeconds: 3, crowd: min(4000, idleLimit(9500)/2), tries: 5}
 }
 
 func shortSizes() sizes {

@@ -88,6 +88,12 @@ func (c *Crowd) Disperse() []Report {
 
 // lives are the lives of the n-th client of a kind.
 func (c *Crowd) lives(kind, n int) {
+	if !c.options.Once { // spread what they do over the time
+		select {
+		case <-c.ctx.Done():
+		case <-time.After(c.options.Pace * time.Duration(n) / time.Duration(c.options.Clients)):
+		}
+	}
 	for first := true; ; first = false {
 		began := func() {
 			if first && c.begun.Add(1) == int64(c.Size()) {

@@ -79,6 +79,9 @@ func TestSoak(t *testing.T) {
 			fresh := read(t, w.admin)
 			w.run(t, len(actions)**workers, 0) // everything that is made once is made
 			before := w.settled(t, fresh)
+			if t.Failed() {
+				return
+			}
 			t.Logf("before: %s", before)
 			begin := time.Now()
 			w.run(t, *requests, 1)
