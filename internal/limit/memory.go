@@ -263,7 +263,7 @@ func (s *shard) tidy(n int, now int64) {
 		if s.next >= total {
 			s.next = 0
 		}
-		if place := s.slot(s.next); place.state.until != vacant && place.state.until <= now {
+		if place := s.slot(s.next); place.state.until != vacant && place.state.until <= now-slack { // nobody who is late finds it fresh
 			delete(s.index, place.key)
 			*place = slot{state: state{until: vacant}}
 			s.free = append(s.free, s.next)

@@ -27,8 +27,11 @@ const steps = 1 << 20
 // micros is now in microseconds since 1970, kept within bounds in which nothing overflows.
 func micros(now time.Time) int64 {
 	const last = 1 << 52 // in the year 2112
-	if s := now.Unix(); s < 0 || s > last/1_000_000 {
-		return min(max(s, 0), 1) * last
+	switch s := now.Unix(); {
+	case s < 0:
+		return 0
+	case s > last/1_000_000:
+		return last
 	}
 	return now.UnixMicro()
 }

@@ -177,7 +177,7 @@ func asMemory(ctx context.Context, t *rapid.T, s Subject) {
 		pool[i] = use(rules().Draw(t, "rule"))
 		pool[i].Group = pool[0].Group
 	}
-	now := int64(start)
+	now, newest := int64(start), int64(start)
 	for range rapid.IntRange(1, 30).Draw(t, "steps") {
 		uses := append([]limit.Use(nil), pool[:rapid.IntRange(1, len(pool)).Draw(t, "uses")]...)
 		for i := range uses {
@@ -185,9 +185,11 @@ func asMemory(ctx context.Context, t *rapid.T, s Subject) {
 			uses[i].DryRun = rapid.IntRange(0, 5).Draw(t, "dry") == 0
 		}
 		now += waits(uses[0].Rule).Draw(t, "wait")
+		newest = max(newest, now)
 		switch rapid.IntRange(0, 9).Draw(t, "step") {
 		case 0:
-			now -= min(waits(uses[0].Rule).Draw(t, "back"), now/2)
+			const late = 9_000_000 // further back, counters may be forgotten or not
+			now = max(now-waits(uses[0].Rule).Draw(t, "back"), newest-late)
 		case 1:
 			pool[0].Rule = rules().Draw(t, "another rule")
 		case 2:
