@@ -90,6 +90,7 @@ func TestLeasedTogether(t *testing.T) {
 	if got.Load() > limited || got.Load() < limited-int64(len(all))*limit.Overshoot(u.Rule) {
 		t.Errorf("%d passed, the limit is %d", got.Load(), limited)
 	}
+	t.Logf("%d requests passed and %d were refused with %d calls", got.Load(), refusals.Load(), calls)
 	if asked := calls - refusals.Load(); asked > got.Load()/5 {
 		t.Errorf("%d calls for %d requests that passed", asked, got.Load())
 	}
