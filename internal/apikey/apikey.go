@@ -108,7 +108,11 @@ func (k *Key) Opens(api string) bool {
 // hash is the SHA-256 of a secret. Secrets are long and random, so that a slow hash, which is for passwords, would only cost time.
 type hash [sha256.Size]byte
 
-func hashOf(secret string) hash { return sha256.Sum256([]byte(secret)) }
+// It does not allocate for one of a length that a key may have.
+func hashOf(secret string) hash {
+	var buffer [maxSecret]byte
+	return sha256.Sum256(append(buffer[:0], secret...))
+}
 
 // idBytes is how much of a hash is a key's ID.
 const idBytes = 16

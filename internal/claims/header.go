@@ -49,11 +49,19 @@ func headerValue(v Value) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("%w: %v", ErrHeaderKind, v.Kind())
 	}
-	if strings.ContainsFunc(text, unicode.IsControl) {
-		return "", fmt.Errorf("%w: a control character", ErrHeaderText)
-	}
-	if strings.Trim(text, " ") != text {
-		return "", fmt.Errorf("%w: a space at one end", ErrHeaderText)
+	if err := CheckHeaderText(text); err != nil {
+		return "", err
 	}
 	return text, nil
+}
+
+// CheckHeaderText returns nil for text that a header carries unchanged, and ErrHeaderText with what is wrong otherwise, as [HeaderValues] does for a string.
+func CheckHeaderText(text string) error {
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		return fmt.Errorf("%w: a control character", ErrHeaderText)
+	}
+	if strings.Trim(text, " ") != text {
+		return fmt.Errorf("%w: a space at one end", ErrHeaderText)
+	}
+	return nil
 }
