@@ -21,6 +21,7 @@ type Options struct {
 	Metrics http.Handler
 	Ready   func() error // nil: ready; otherwise why not
 	Status  func() any   // encoded as JSON
+	Manage  http.Handler // the management API, below /v1/
 }
 
 // Server is the operators' door. It is safe for concurrent use.
@@ -56,6 +57,7 @@ func New(o Options) *Server {
 			o.Log.Debug("status not sent", slog.Any("error", err))
 		}
 	})
+	mux.Handle("/v1/", o.Manage)
 	return &Server{handler: mux, log: o.Log}
 }
 

@@ -30,8 +30,8 @@ func newDoor(t *testing.T) *door {
 	d.Server = admin.New(admin.Options{
 		Log:     slog.New(slog.DiscardHandler),
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "some metrics") }),
-		Ready:   func() error { return d.ready },
-		Status:  func() any { return map[string]string{"state": "fine"} },
+		Manage:  http.NotFoundHandler(), Ready: func() error { return d.ready },
+		Status: func() any { return map[string]string{"state": "fine"} },
 	})
 	t.Cleanup(d.Close)
 	return d

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/jotgate/jotgate/internal/engine"
 	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/keys"
+	"github.com/jotgate/jotgate/internal/manage"
 	"github.com/jotgate/jotgate/internal/observe"
 	"github.com/jotgate/jotgate/internal/proxy"
 	"github.com/jotgate/jotgate/internal/server"
@@ -47,9 +49,13 @@ type App struct {
 	server  *server.Set
 	admin   *admin.Server
 	files   *file.Watcher
+	state   *state                     // made by the first configuration
+	manage  atomic.Pointer[manage.API] // nil before the state is there
+	stdout  io.Writer
 	ready   atomic.Pointer[string] // why the gateway is not ready; nil when it is
 
 	reload sync.Mutex // held while a configuration is taken over and while the gateway stops
+	last   Loaded     // what was taken over last, without the nouns of the store; guarded by reload
 	mu     sync.Mutex // guards status
 	status Status
 	config *gate.Config
@@ -61,13 +67,15 @@ var errStopped = errors.New("the gateway is stopped")
 
 // New makes an App that does nothing yet.
 func New(o Options) *App {
-	a := &App{load: o.Load, version: o.Version, started: time.Now(), level: new(slog.LevelVar)}
+	a := &App{load: o.Load, version: o.Version, started: time.Now(), level: new(slog.LevelVar), stdout: o.Access}
 	a.log = observe.NewLogger(o.Log, a.level)
 	a.access = observe.NewAccessLog(o.Access)
 	a.metrics = observe.NewMetrics(o.Version)
 	a.proxy = proxy.NewManager(proxy.Options{Log: a.log})
 	a.files = file.Watch(context.Background(), file.Options{Log: a.log})
-	a.admin = admin.New(admin.Options{Log: a.log, Metrics: a.metrics.Handler(), Ready: a.readiness, Status: func() any { return a.Status() }})
+	a.admin = admin.New(admin.Options{
+		Log: a.log, Metrics: a.metrics.Handler(), Ready: a.readiness, Status: func() any { return a.Status() }, Manage: http.HandlerFunc(a.serveManagement),
+	})
 	a.notReady("starting")
 	return a
 }
@@ -92,7 +100,13 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.setLevel(loaded.Config) // already for what the key sources say while they start
 	a.keys = keys.NewManager(keys.Options{Log: a.log, StateDir: loaded.Config.StateDirectory})
-	a.engine = engine.New(engine.Options{Log: a.log, Metrics: a.metrics, Access: a.access, Keys: a.keys, Proxy: a.proxy})
+	if err := a.openState(ctx, loaded.Config); err != nil {
+		return err
+	}
+	a.engine = engine.New(engine.Options{
+		Log: a.log, Metrics: a.metrics, Access: a.access, Keys: a.keys, Proxy: a.proxy,
+		Counters: a.state.counters, Holds: a.state.holds, Revocations: a.state.revocations, Usage: a.state.usage, APIKeys: a.state.keys,
+	})
 	a.server = server.New(server.Options{Handler: a.engine, Log: a.log, Refused: a.engine.Refused})
 	a.metrics.Collect(observe.Sources{Keys: a.keys.Status, Upstreams: a.proxy.Status, Tokens: a.engine.TokenCache, AccessDropped: a.access.Dropped})
 	if err := a.take(ctx, loaded); err != nil {
@@ -135,18 +149,31 @@ func (a *App) read() Loaded {
 
 // take puts a loaded configuration in force. Everything above the line may fail and touches nothing; nothing below it can fail.
 func (a *App) take(ctx context.Context, loaded Loaded) error {
-	config := loaded.Config
-	snapshot, problems := a.engine.Prepare(config)
+	if problems := a.state.fits(loaded.Config); problems != nil {
+		return problems
+	}
+	config, problems := a.state.nouns.Join(loaded.Config)
+	if problems.Err() != nil {
+		return problems
+	}
+	recording, more := a.state.usage.Prepare(&config.Usage)
+	if recording == nil {
+		return more.Err()
+	}
+	snapshot, more := a.engine.Prepare(config)
 	if snapshot == nil {
-		return problems.Err()
+		recording.Discard()
+		return more.Err()
 	}
 	listeners, err := a.server.Prepare(config.Listeners)
 	if err != nil {
+		recording.Discard()
 		snapshot.Discard()
 		return fmt.Errorf("opening the listeners: %w", err)
 	}
 	door, err := a.admin.Prepare(&config.Admin)
 	if err != nil {
+		recording.Discard()
 		listeners.Discard()
 		snapshot.Discard()
 		return err
@@ -160,6 +187,7 @@ func (a *App) take(ctx context.Context, loaded Loaded) error {
 		if door != nil {
 			door.Discard()
 		}
+		recording.Discard()
 		listeners.Discard()
 		snapshot.Discard()
 		return err
@@ -170,13 +198,57 @@ func (a *App) take(ctx context.Context, loaded Loaded) error {
 	// ---- the line ----
 	a.setLevel(config)
 	a.access.Configure(config.Log)
+	a.manage.Load().Configure(config.Admin.Tokens)
+	recording.Commit()
 	a.engine.Swap(snapshot)
 	listeners.Commit()
 	if door != nil {
 		door.Commit()
 	}
+	a.last = loaded
+	loaded.Config = config
+	loaded.Problems = append(loaded.Problems, problems...)
 	a.taken(loaded)
 	return nil
+}
+
+// openState opens what outlives configurations, and the management API over it.
+func (a *App) openState(ctx context.Context, config *gate.Config) error {
+	opened, err := openState(ctx, config, stateOptions{log: a.log, stdout: a.stdout, check: Check, apply: a.rejoin})
+	if err != nil {
+		return err
+	}
+	a.state = opened
+	a.manage.Store(manage.New(manage.Options{
+		Log: a.log, Nouns: opened.nouns, Keys: opened.keys, Revocations: opened.revocations, Sessions: sessions{a}, Counters: opened.counters, Store: opened.store, Now: time.Now,
+	}))
+	return nil
+}
+
+// rejoin takes the configuration over again, with the nouns that the store has now.
+func (a *App) rejoin(ctx context.Context) error {
+	a.reload.Lock()
+	defer a.reload.Unlock()
+	switch {
+	case a.closed:
+		return errStopped
+	case a.last.Config == nil || !a.state.nouns.Stale():
+		return nil
+	}
+	err := a.take(ctx, a.last)
+	if err != nil {
+		a.refused(a.last, err)
+	}
+	return err
+}
+
+// serveManagement serves the management API, once it is there.
+func (a *App) serveManagement(w http.ResponseWriter, r *http.Request) {
+	if m := a.manage.Load(); m != nil {
+		m.ServeHTTP(w, r)
+		return
+	}
+	http.Error(w, "starting", http.StatusServiceUnavailable)
 }
 
 func (a *App) setLevel(config *gate.Config) {
@@ -213,6 +285,7 @@ func (a *App) Stop(ctx context.Context) {
 	config := a.current()
 	if config != nil {
 		wait(ctx, config.Shutdown.Delay)
+		a.state.holds.Close()
 		ctx, cancel := context.WithTimeout(ctx, config.Shutdown.Timeout)
 		defer cancel()
 		if err := a.server.Shutdown(ctx); err != nil {
@@ -226,6 +299,7 @@ func (a *App) Stop(ctx context.Context) {
 	a.admin.Close()
 	a.files.Close()
 	a.proxy.Close()
+	a.state.close(a.log)
 	if config != nil { // what never served has nothing to say about its end
 		a.log.Info("stopped")
 	}

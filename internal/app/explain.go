@@ -8,6 +8,7 @@ import (
 	"github.com/jotgate/jotgate/internal/engine"
 	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/keys"
+	"github.com/jotgate/jotgate/internal/limit"
 	"github.com/jotgate/jotgate/internal/observe"
 	"github.com/jotgate/jotgate/internal/proxy"
 )
@@ -25,7 +26,7 @@ type Explainer struct {
 func NewExplainer(ctx context.Context, config *gate.Config) (*Explainer, error) {
 	log := slog.New(slog.DiscardHandler)
 	e := &Explainer{access: observe.NewAccessLog(io.Discard), keys: keys.NewManager(keys.Options{Log: log}), proxy: proxy.NewManager(proxy.Options{Log: log})}
-	e.engine = engine.New(engine.Options{Log: log, Metrics: observe.NewMetrics(""), Access: e.access, Keys: e.keys, Proxy: e.proxy})
+	e.engine = engine.New(engine.Options{Log: log, Metrics: observe.NewMetrics(""), Access: e.access, Keys: e.keys, Proxy: e.proxy, Counters: limit.NewMemory(0)})
 	snapshot, problems := e.engine.Prepare(config)
 	if snapshot == nil {
 		e.Close()

@@ -15,9 +15,11 @@ import (
 	"github.com/jotgate/jotgate/internal/dialect/native"
 	"github.com/jotgate/jotgate/internal/engine"
 	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/internal/manage"
 	"github.com/jotgate/jotgate/internal/observe"
 	"github.com/jotgate/jotgate/internal/secret"
 	"github.com/jotgate/jotgate/internal/server"
+	"github.com/jotgate/jotgate/internal/usage"
 )
 
 // ReadFile reads one file of a configuration.
@@ -105,6 +107,9 @@ func checkDoors(config *gate.Config) gate.Problems {
 		problems = append(problems, server.Check(&config.Listeners[i])...)
 	}
 	problems = append(problems, admin.Check(&config.Admin)...)
+	problems = append(problems, manage.Check(config.Admin.Tokens)...)
+	problems = append(problems, checkState(config)...)
+	problems = append(problems, usage.Check(&config.Usage)...)
 	if _, ok := observe.ParseLevel(config.Log.Level); !ok {
 		problems = append(problems, config.Log.Origin.Problem("level", "use debug, info, warn or error", "unknown log level %q", config.Log.Level))
 	}

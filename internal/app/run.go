@@ -20,6 +20,9 @@ func (a *App) Run(ctx context.Context, hangup <-chan struct{}, watch bool) error
 	}
 	for {
 		select {
+		case <-a.state.nouns.Changed():
+			_ = a.rejoin(ctx) // as below
+			continue
 		case <-ctx.Done():
 			return nil
 		case <-hangup:

@@ -27,7 +27,7 @@ func answer(x *gate.Exchange, route *route, d *gate.Denial) {
 	x.Reply = x.Reply[:0]
 	x.Reply.Add("Cache-Control", "no-store")
 	if kind.Challenge() {
-		x.Reply.Add("WWW-Authenticate", challenge(route.realm(), d))
+		x.Reply.Add("WWW-Authenticate", challenge(route, d))
 	}
 	if d.RetryAfter > 0 {
 		seconds := int64((d.RetryAfter + 999_999_999) / 1_000_000_000)
@@ -45,11 +45,18 @@ func answer(x *gate.Exchange, route *route, d *gate.Denial) {
 	x.Sent += int64(n)
 }
 
-// challenge is the value of WWW-Authenticate: RFC 6750 section 3, each attribute at most once.
-func challenge(realm string, d *gate.Denial) string {
+// challenge is the value of WWW-Authenticate: RFC 6750 section 3, each attribute at most once. Other schemes have a realm alone.
+func challenge(route *route, d *gate.Denial) string {
+	scheme := schemeBearer
+	if route != nil {
+		scheme = route.scheme
+	}
 	var b strings.Builder
-	b.WriteString("Bearer realm=")
-	quote(&b, realm)
+	b.WriteString(scheme + " realm=")
+	quote(&b, route.realm())
+	if scheme != schemeBearer {
+		return b.String()
+	}
 	if code := d.Kind().OAuthError(); code != "" {
 		b.WriteString(`, error="` + code + `", error_description=`)
 		quote(&b, d.Reason.Text())

@@ -13,6 +13,7 @@ import (
 	"github.com/jotgate/jotgate/internal/policy"
 	"github.com/jotgate/jotgate/internal/predicate"
 	"github.com/jotgate/jotgate/internal/proxy"
+	"github.com/jotgate/jotgate/internal/step/limits"
 	"github.com/jotgate/jotgate/internal/step/sanitize"
 )
 
@@ -37,6 +38,7 @@ func Check(config *gate.Config) gate.Problems {
 	c := &compiler{config: config, providers: make(map[string]*jwt.Provider)}
 	c.names()
 	c.checkTokenCache()
+	c.problems = append(c.problems, limits.CheckSettings(&config.Limits)...)
 	for i := range config.Providers {
 		p := &config.Providers[i]
 		c.problems = append(c.problems, keys.Check(p)...)
@@ -69,7 +71,7 @@ func (e *Engine) Prepare(config *gate.Config) (*Snapshot, gate.Problems) {
 	}
 	c := &compiler{
 		config: config, options: e.options, tokenCounters: &e.tokens,
-		snapshot:  &Snapshot{tables: make(map[string]*match.Table[*api])},
+		snapshot:  &Snapshot{tables: make(map[string]*match.Table[*api]), byName: make(map[string]*api, len(config.APIs))},
 		providers: make(map[string]*jwt.Provider), upstreams: make(map[string]*proxy.Upstream),
 	}
 	c.snapshot.references.Store(1)
@@ -79,7 +81,11 @@ func (e *Engine) Prepare(config *gate.Config) (*Snapshot, gate.Problems) {
 	apis := make([]*api, len(config.APIs))
 	for i := range config.APIs {
 		apis[i] = c.api(&config.APIs[i])
+		if apis[i] != nil {
+			c.snapshot.byName[config.APIs[i].Name] = apis[i]
+		}
 	}
+	c.snapshot.providers = c.providers
 	c.tables(apis)
 	c.problems = c.problems.Sort()
 	if c.problems.Err() != nil {

@@ -30,8 +30,10 @@ func (c *compiler) checkAPI(a *gate.API) {
 	switch {
 	case a.Auth.JWT != nil && a.Auth.Anonymous:
 		c.problem(&a.Origin, "auth", "keep one of them", "jwt and anonymous contradict each other")
-	case a.Auth.JWT == nil && !a.Auth.Anonymous:
-		c.problem(&a.Origin, "auth", "name jwt, or say anonymous: true to let everybody in", "it is not said who may call the API")
+	case a.Auth.APIKey != nil && a.Auth.Anonymous:
+		c.problem(&a.Origin, "auth", "keep one of them", "apiKey and anonymous contradict each other")
+	case a.Auth.JWT == nil && a.Auth.APIKey == nil && !a.Auth.Anonymous:
+		c.problem(&a.Origin, "auth", "name jwt or apiKey, or say anonymous: true to let everybody in", "it is not said who may call the API")
 	}
 	if a.Auth.JWT != nil {
 		c.verifier(a)
@@ -58,7 +60,7 @@ func (c *compiler) api(a *gate.API) *api {
 	c.snapshot.status = append(c.snapshot.status, status)
 
 	base := route{
-		api: made, metrics: c.options.Metrics.API(a.Name), bare: a.Answers == gate.AnswersBare, named: a.Realm,
+		api: made, metrics: c.options.Metrics.API(a.Name), bare: a.Answers == gate.AnswersBare, named: a.Realm, scheme: schemeOf(a),
 		timeout: a.Timeout, maxBody: int64(a.MaxBodyBytes),
 	}
 	if base.named == "" {
@@ -83,6 +85,7 @@ func (c *compiler) api(a *gate.API) *api {
 	c.problems = append(c.problems, problems...)
 	protected.steps, public.steps = compiled(steps.protected), compiled(steps.public)
 	made.protected, made.public = &protected, &public
+	made.selector, made.limits = steps.selector, steps.limits
 	for i := range a.Public {
 		p, _ := compilePublic(a, i)
 		made.open = append(made.open, p)
@@ -146,11 +149,16 @@ func compilePublic(a *gate.API, i int) (publicPath, gate.Problems) {
 	return out, problems
 }
 
-// collectProtected gathers every header that some API sets from claims. All of them are removed from the requests to all APIs, for two APIs may share an upstream.
+// collectProtected gathers every header in which some API tells who is calling. All of them are removed from the requests to all APIs, for two APIs may share an upstream.
 func (c *compiler) collectProtected() {
 	for i := range c.config.APIs {
 		if j := c.config.APIs[i].Auth.JWT; j != nil {
 			for name := range j.ForwardHeaders {
+				c.protected = append(c.protected, name)
+			}
+		}
+		if k := c.config.APIs[i].Auth.APIKey; k != nil {
+			for name := range k.ForwardHeaders {
 				c.protected = append(c.protected, name)
 			}
 		}

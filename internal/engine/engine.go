@@ -15,17 +15,36 @@ import (
 	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/jwt"
 	"github.com/jotgate/jotgate/internal/keys"
+	"github.com/jotgate/jotgate/internal/limit"
 	"github.com/jotgate/jotgate/internal/observe"
 	"github.com/jotgate/jotgate/internal/proxy"
+	"github.com/jotgate/jotgate/internal/step/bearer"
+	"github.com/jotgate/jotgate/internal/step/limits"
 )
 
-// Options are what an engine needs. All fields must be set.
+// Options are what an engine needs. All fields must be set but for those that say otherwise.
 type Options struct {
 	Log     *slog.Logger
 	Metrics *observe.Metrics
 	Access  *observe.AccessLog
 	Keys    *keys.Manager
 	Proxy   *proxy.Manager
+	// Counters are where limits are counted.
+	Counters limit.Counters
+	// Holds bounds how many requests throttles hold; nil holds none.
+	Holds *limits.Holds
+	// Revocations say which tokens were taken back; nil: none.
+	Revocations jwt.Revocations
+	// APIKeys know the API keys; nil: they are never known, and every API key is answered 503.
+	APIKeys bearer.Directory
+	// Usage takes the record of every exchange; nil: nobody.
+	Usage Recorder
+}
+
+// Recorder takes records of exchanges.
+type Recorder interface {
+	// Record takes the record of x, which took d. It keeps nothing of x and does not wait.
+	Record(x *gate.Exchange, d time.Duration)
 }
 
 // Engine serves exchanges with the snapshot in force. It is safe for concurrent use.
@@ -127,6 +146,9 @@ func (e *Engine) record(x *gate.Exchange, metrics *observe.APIMetrics) {
 	d := time.Since(x.Start)
 	metrics.Record(x, d)
 	e.options.Access.Record(x, d)
+	if e.options.Usage != nil {
+		e.options.Usage.Record(x, d)
+	}
 }
 
 // Refused answers, counts and logs an exchange that a server refuses: before it could be served, or because serving it has failed.

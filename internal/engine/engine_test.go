@@ -53,7 +53,7 @@ type gateway struct {
 	calls    atomic.Int64
 }
 
-func newGateway(t *testing.T) *gateway {
+func newGateway(t *testing.T, more ...func(*engine.Options)) *gateway {
 	t.Helper()
 	g := new(gateway)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -74,6 +74,9 @@ func newGateway(t *testing.T) *gateway {
 	options := engine.Options{
 		Log: log, Metrics: observe.NewMetrics("test"), Access: observe.NewAccessLog(io.Discard),
 		Keys: keys.NewManager(keys.Options{Log: log}), Proxy: proxy.NewManager(proxy.Options{Log: log}),
+	}
+	for _, change := range more {
+		change(&options)
 	}
 	g.Engine = engine.New(options)
 	t.Cleanup(func() {
@@ -338,7 +341,7 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("without scope: %s\nwant %s", got, want)
 	}
 	_, client = g.do("GET", "http://api.example.com/tickets", "Authorization", "Bearer a", "Authorization", "Bearer b")
-	if got, want := client.header.Get("WWW-Authenticate"), `Bearer realm="my tickets", error="invalid_request", error_description="More than one token was sent"`; got != want {
+	if got, want := client.header.Get("WWW-Authenticate"), `Bearer realm="my tickets", error="invalid_request", error_description="More than one token or API key was sent"`; got != want {
 		t.Errorf("with two tokens: %s\nwant %s", got, want)
 	}
 	_, client = g.do("HEAD", "http://api.example.com/tickets")
@@ -514,7 +517,7 @@ func TestCheck(t *testing.T) {
 		{"name twice", "name: elsewhere", "name: open", `apis[2].name: another api is already called "open"`},
 		{"rule", "Host(`api.example.com`) &&", "Hots(`api.example.com`) &&", "apis[0].match: column 1 of the expression: unknown function \"Hots\" (there are Host, HostRegexp, Path, PathPrefix, PathRegexp, Method, Header, HeaderRegexp, Query, QueryRegexp, ClientIP)"},
 		{"claims", "claims: Equals(`grp`, `admin`)", "claims: Equals(`grp`)", "apis[0].auth.jwt.claims: column 1 of the expression: Equals has 2 arguments, 1 given (write Equals(`claim`, `value`))"},
-		{"no auth", "auth: {anonymous: true}\n    answers: bare", "auth: {}\n    answers: bare", "apis[1].auth: it is not said who may call the API (name jwt, or say anonymous: true to let everybody in)"},
+		{"no auth", "auth: {anonymous: true}\n    answers: bare", "auth: {}\n    answers: bare", "apis[1].auth: it is not said who may call the API (name jwt or apiKey, or say anonymous: true to let everybody in)"},
 		{"answers", "answers: bare", "answers: html", `apis[1].answers: unknown form of answers "html" (use problem or bare)`},
 		{"public path", "path: /tickets/health", "path: /tickets/../health", `apis[0].public[0].path: "/tickets/../health" is no canonical path, so no request could have it (start with /, without . and .. segments, percent-encoding and ;)`},
 		{"public method", "methods: [GET, POST]", "methods: [get]", `apis[0].public[1].methods[0]: "get" is no method (write it in capitals, for example GET)`},

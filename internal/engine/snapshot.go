@@ -11,16 +11,22 @@ import (
 	"github.com/jotgate/jotgate/internal/keys"
 	"github.com/jotgate/jotgate/internal/match"
 	"github.com/jotgate/jotgate/internal/observe"
+	"github.com/jotgate/jotgate/internal/policy"
 	"github.com/jotgate/jotgate/internal/proxy"
+	"github.com/jotgate/jotgate/internal/step/bearer"
+	"github.com/jotgate/jotgate/internal/step/limits"
 )
 
 // Snapshot is a compiled configuration. It is immutable; the resources that it holds are released when it was retired and its last request is done.
 type Snapshot struct {
 	tables     map[string]*match.Table[*api] // by listener, and anyListener
 	status     []APIStatus
+	byName     map[string]*api
+	providers  map[string]*jwt.Provider
 	sources    []*keys.Source
 	upstreams  []*proxy.Upstream
-	tokens     *jwt.Cache   // nil if no token is remembered
+	tokens     *jwt.Cache // nil if no token is remembered
+	apiKeys    *bearer.KeyCache
 	requests   sync.Pool    // of *match.Request: rules are calls through pointers, so a request of the stack would not stay there
 	references atomic.Int64 // 1 for being in force (or about to be), and 1 for each request
 	once       sync.Once
@@ -50,6 +56,8 @@ type api struct {
 	protected *route
 	public    *route
 	open      []publicPath
+	selector  *policy.Selector // nil if valid credentials are enough
+	limits    *limits.Step     // nil if nothing is counted
 }
 
 // route is a flat list of steps and the upstream behind them.
@@ -60,6 +68,7 @@ type route struct {
 	metrics  *observe.APIMetrics
 	bare     bool
 	named    string // realm
+	scheme   string // of the challenge
 	timeout  time.Duration
 	maxBody  int64
 }

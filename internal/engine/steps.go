@@ -7,15 +7,18 @@ import (
 	"github.com/jotgate/jotgate/internal/jwt"
 	"github.com/jotgate/jotgate/internal/policy"
 	"github.com/jotgate/jotgate/internal/step/access"
-	"github.com/jotgate/jotgate/internal/step/authorize"
 	"github.com/jotgate/jotgate/internal/step/bearer"
-	"github.com/jotgate/jotgate/internal/step/claimheaders"
 	"github.com/jotgate/jotgate/internal/step/cors"
+	"github.com/jotgate/jotgate/internal/step/limits"
 	"github.com/jotgate/jotgate/internal/step/sanitize"
 )
 
 // stepLists are the steps of an API's two routes.
-type stepLists struct{ protected, public []gate.Step }
+type stepLists struct {
+	protected, public []gate.Step
+	selector          *policy.Selector // nil if valid credentials are enough
+	limits            *limits.Step     // nil if nothing is counted
+}
 
 // steps makes the steps of an API. This is the one place where their order is written. The lists are fit for use only
 // if there are no problems beyond warnings. The verifier may be nil when the lists are only made for their problems.
@@ -33,43 +36,32 @@ func (c *compiler) steps(a *gate.API, verifier *jwt.Verifier) (stepLists, gate.P
 	lists.protected = slices.Clone(lists.public)
 	selector, more := c.selector(a)
 	problems = append(problems, more...)
-	if a.Auth.JWT == nil {
+	var count []gate.Step // none or one
+	if selector != nil || len(a.Limits) > 0 {
+		step, more := limits.New(a, a.Limits, c.limitOptions())
+		problems = append(problems, more...)
+		count = append(count, step)
+		lists.limits = step
+	}
+	lists.selector = selector
+	if len(a.Limits) > 0 {
+		lists.public = append(lists.public, count...)
+	}
+	if a.Auth.JWT == nil && a.Auth.APIKey == nil {
+		lists.protected = append(lists.protected, count...)
 		return lists, problems
 	}
-	allow, more := authorize.New(a)
-	problems = append(problems, more...)
-	forward, more := claimheaders.New(a, claimheaders.Omit)
-	problems = append(problems, more...)
-	find, more := bearer.New(a, jwt.NewAdmission(verifier, rules(allow, selector, forward), c.tokens()))
+	find, forward, more := c.credentials(a, verifier, selector)
 	problems = append(problems, more...)
 	lists.protected = append(lists.protected, find)
 	if selector != nil {
 		lists.protected = append(lists.protected, access.New(a))
 	}
-	lists.protected = append(lists.protected, forward)
-	if a.Auth.JWT.StripAuthorization && len(a.Public) > 0 {
-		strip, _ := bearer.NewStrip(a) // with the same problems as above
+	lists.protected = append(append(lists.protected, count...), forward)
+	if strip, _ := bearer.NewStrip(a); strip != nil { // with the same problems as above
 		lists.public = append(lists.public, strip)
 	}
 	return lists, problems
-}
-
-// rules are what an API concludes from an identity alone, in this order.
-func rules(allow *authorize.Step, selector *policy.Selector, forward *claimheaders.Step) jwt.Rules {
-	return func(id *gate.Identity, trace *gate.Trace) (gate.Header, error) {
-		denied := allow.Judge(id, trace)
-		if denied == nil || trace != nil { // an explanation goes on; the first refusal stays the answer
-			session, err := selector.Session(id, trace)
-			if denied == nil {
-				denied = err
-			}
-			id.Session = session // the identity is not shared before the rules are through
-		}
-		if denied != nil {
-			return nil, denied
-		}
-		return forward.Fields(id, trace)
-	}
 }
 
 // selector makes what decides about access to an API beside a valid token; nil if it asks for nothing, or if policies and rules are broken, which is reported elsewhere.
@@ -78,6 +70,15 @@ func (c *compiler) selector(a *gate.API) (*policy.Selector, gate.Problems) {
 		return nil, nil
 	}
 	return c.book.Selector(a)
+}
+
+func (c *compiler) limitOptions() limits.Options {
+	return limits.Options{
+		Counters: c.options.Counters, Settings: c.config.Limits, Holds: c.options.Holds,
+		Operations: func(operations []gate.Operation, at string, report func(path, hint, format string, args ...any)) limits.Requests {
+			return policy.CompileRequests(operations, at, report)
+		},
+	}
 }
 
 // makeBook compiles what there is of policies, access rules, plans, applications and subscriptions.

@@ -29,6 +29,8 @@ type API struct {
 	Answers string `yaml:"answers"`
 	// Realm is the realm of the WWW-Authenticate challenge. Empty: the API's name.
 	Realm string `yaml:"realm"`
+	// Limits hold for the API, whoever calls, public paths included.
+	Limits []APILimit `yaml:"limits"`
 	// MaxBodyBytes is the limit of a request body; above it the answer is 413. It can only lower the listener's limit. 0: the listener's limit alone.
 	MaxBodyBytes Bytes `yaml:"maxBodyBytes"`
 	// Timeout bounds the whole exchange, except for upgraded connections. 0: no limit.
@@ -47,11 +49,13 @@ const (
 	AnswersBare    = "bare"
 )
 
-// Auth says who may call an API: exactly one of jwt and anonymous is set.
+// Auth says who may call an API: whoever has a token, or an API key, or either if jwt and apiKey are both set; or everybody.
 type Auth struct {
 	// JWT asks for a JSON Web Token.
 	JWT *JWT `yaml:"jwt"`
-	// Anonymous lets everybody in.
+	// APIKey asks for an API key, or takes one instead of a token.
+	APIKey *APIKeyAuth `yaml:"apiKey"`
+	// Anonymous lets everybody in. It excludes the others.
 	Anonymous bool `yaml:"anonymous"`
 	// Access is what is asked for beside valid credentials: policies, groups (that access rules let in) and subscriptions (of the application). Each that is named must let the request through. Empty: valid credentials are enough.
 	Access []string `yaml:"access"`

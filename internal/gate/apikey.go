@@ -1,6 +1,8 @@
 package gate
 
 // APIKeyAuth asks for an API key: a secret of the gateway's own making, for callers that have no token. Keys are made with the management API; only their hash is kept.
+//
+// What auth.jwt says of scopes and claims is of tokens alone: a key has neither. What a key may do is said by its own policies, groups and application.
 type APIKeyAuth struct {
 	// From are the places where a key is looked for, all of them: a request with keys in two places is refused. In the Authorization header it follows the scheme Bearer. Empty: the header X-API-Key. Forms are not read.
 	From []TokenSource `yaml:"from"`

@@ -35,6 +35,12 @@ type Config struct {
 	Applications []Application `yaml:"applications"`
 	// Subscriptions let applications call APIs.
 	Subscriptions []Subscription `yaml:"subscriptions"`
+	// Limits hold for all limits of APIs, policies, plans and group rates.
+	Limits LimitSettings `yaml:"limits"`
+	// Store is where counters, API keys, revocations and what the management API was told are kept.
+	Store Store `yaml:"store"`
+	// Usage says what becomes of usage records.
+	Usage Usage `yaml:"usage"`
 	// TokenCache remembers verified tokens.
 	TokenCache TokenCache `yaml:"tokenCache"`
 	// Shutdown says how the gateway stops.
@@ -112,8 +118,10 @@ type Certificate struct {
 // Admin is the operators' door.
 type Admin struct {
 	Origin Origin `yaml:"-"`
-	// Address is host:port or :port of a plain HTTP listener with /metrics, /healthz, /readyz and /status. Keep it away from clients.
+	// Address is host:port or :port of a plain HTTP listener with /metrics, /healthz, /readyz, /status and, if there are tokens, the management API below /v1/. Keep it away from clients.
 	Address string `yaml:"address"`
+	// Tokens open the management API. Without any it is closed.
+	Tokens []AdminToken `yaml:"tokens"`
 }
 
 // Log says what is logged. Logs are JSON lines on standard error; access lines go to standard output.

@@ -7,17 +7,17 @@ import (
 	"github.com/jotgate/jotgate/internal/limit"
 )
 
-// Identity is who is calling, as a verified token says. It is read-only.
+// Identity is who is calling, as a verified token or an API key says. It is read-only.
 type Identity struct {
-	// Provider is the name of the provider whose key verified the token.
+	// Provider is the name of the provider whose key verified the token; "" for an API key.
 	Provider string
-	// Issuer and Subject are iss and sub, "" where the token has none. A subject means something only together with its issuer (RFC 7519 section 4.1.2).
+	// Issuer and Subject are iss and sub, "" where the token has none; an API key has no issuer, and its subject is its owner. A subject means something only together with its issuer (RFC 7519 section 4.1.2).
 	Issuer, Subject string
 	// KeyID is the kid of the key that verified the token ("" if it has none), Algorithm the alg.
 	KeyID, Algorithm string
 	// Expires is the end of the token without clock skew; zero if it has none.
 	Expires time.Time
-	// Claims is the whole payload; nil for an API key.
+	// Claims is the whole payload; that of an API key is empty.
 	Claims *claims.Set
 
 	// User is who is calling: the first of the provider's identity claims that the token has. It is "" if the token has none of them, or if the first is empty. Two issuers may have users of one name.
@@ -46,6 +46,14 @@ func NewUserKey(issuer, user string, joined bool) limit.Key {
 		return limit.NewKey("joined user", user)
 	}
 	return limit.NewKey("user", issuer, user)
+}
+
+// NewOwnerKey is the UserKey of the owner of API keys, or, if nobody owns a key, of the key with that ID. It is never that of a user of an issuer.
+func NewOwnerKey(owner, id string) limit.Key {
+	if owner == "" {
+		return limit.NewKey("api key", id)
+	}
+	return limit.NewKey("api key owner", owner)
 }
 
 // Size is about how many bytes of memory the identity holds on to, beside itself and its claims.

@@ -54,6 +54,7 @@ const (
 	ReasonSubjectMismatch    Reason = "subject_mismatch"
 	ReasonTokenBound         Reason = "token_bound"
 	ReasonKeysUnknown        Reason = "api_keys_unknown"
+	ReasonAPIKeyMissing      Reason = "api_key_missing"
 	ReasonAPIKeyUnknown      Reason = "api_key_unknown"
 	ReasonAPIKeySuspended    Reason = "api_key_suspended"
 	ReasonAPIKeyExpired      Reason = "api_key_expired"
@@ -115,7 +116,7 @@ var reasonTable = map[Reason]reasonInfo{
 	ReasonMethod:        {KindNotImplemented, "The method is not supported"},
 
 	ReasonTokenMissing:       {KindUnauthenticated, "A token is required"},
-	ReasonTokenAmbiguous:     {KindInvalidCredentials, "More than one token was sent"},
+	ReasonTokenAmbiguous:     {KindInvalidCredentials, "More than one token or API key was sent"},
 	ReasonSchemeUnsupported:  {KindUnauthenticated, "The Authorization header must use the Bearer scheme"},
 	ReasonTokenTooLarge:      {KindInvalidToken, "The token is too large"},
 	ReasonTokenMalformed:     {KindInvalidToken, "The token is not a compact JWS"},
@@ -145,6 +146,7 @@ var reasonTable = map[Reason]reasonInfo{
 	ReasonTokenBound:         {KindInvalidToken, "The token is bound to a key, of which there is no proof"},
 	ReasonRevoked:            {KindInvalidToken, "The token has been revoked"},
 	ReasonKeysUnknown:        {KindUnavailable, "The API keys are not known yet"},
+	ReasonAPIKeyMissing:      {KindUnauthenticated, "An API key is required"},
 	ReasonAPIKeyUnknown:      {KindInvalidToken, "The API key is unknown"},
 	ReasonAPIKeySuspended:    {KindForbidden, "The API key is suspended"},
 	ReasonAPIKeyExpired:      {KindInvalidToken, "The API key has expired"},

@@ -3,6 +3,7 @@ package jwt
 import (
 	"context"
 	"hash/maphash"
+	"sync/atomic"
 	"time"
 
 	"github.com/jotgate/jotgate/internal/gate"
@@ -21,13 +22,21 @@ type Admission struct {
 	verifier *Verifier
 	rules    Rules
 	cache    *Cache
+	revoked  Revocations
 	// seed gives every API its own places in the cache, and makes them impossible to guess from outside.
 	seed maphash.Seed
 }
 
-// NewAdmission makes the admission of an API. The cache may be nil: nothing is remembered then.
-func NewAdmission(v *Verifier, rules Rules, cache *Cache) *Admission {
-	return &Admission{verifier: v, rules: rules, cache: cache, seed: maphash.MakeSeed()}
+// Revocations say which tokens were taken back.
+type Revocations interface {
+	// Check refuses an identity whose token was taken back at the moment now, with a *gate.Denial. As long as Generation returns what Check did, an identity that passed need not be checked again.
+	Check(id *gate.Identity, now time.Time) (generation uint64, err error)
+	Generation() uint64
+}
+
+// NewAdmission makes the admission of an API. The cache may be nil: nothing is remembered then. So may the revocations: no token is taken back then.
+func NewAdmission(v *Verifier, rules Rules, cache *Cache, revoked Revocations) *Admission {
+	return &Admission{verifier: v, rules: rules, cache: cache, revoked: revoked, seed: maphash.MakeSeed()}
 }
 
 // Admit returns the identity that the token proves at the moment now, and the fields that tell the upstream about it; both are shared and read-only. The error
@@ -41,6 +50,10 @@ func (a *Admission) Admit(ctx context.Context, token string, now time.Time, trac
 		hash = maphash.String(a.seed, token)
 		if e := a.cache.find(a, hash, token); e != nil {
 			if e.usable(now) {
+				if err := a.unrevoked(e, now, nil); err != nil {
+					a.cache.forget(e)
+					return nil, nil, err
+				}
 				a.cache.hit(e, now)
 				e.accepted()
 				return &e.identity, e.fields, nil
@@ -59,7 +72,15 @@ func (a *Admission) Admit(ctx context.Context, token string, now time.Time, trac
 	if err != nil {
 		return nil, nil, err
 	}
-	if e.fields, err = a.rules(id, trace); err != nil {
+	denied := a.unrevoked(e, now, trace)
+	if denied != nil && trace == nil {
+		return nil, nil, denied
+	}
+	e.fields, err = a.rules(id, trace)
+	if denied != nil { // an explanation goes on; the first refusal stays the answer
+		err = denied
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	e.accepted()
@@ -70,7 +91,28 @@ func (a *Admission) Admit(ctx context.Context, token string, now time.Time, trac
 	return id, e.fields, nil
 }
 
-// entry is a token that has passed, with everything that a hit needs, in one piece. It is immutable once it is in the cache.
+// unrevoked refuses a token that was taken back.
+func (a *Admission) unrevoked(e *entry, now time.Time, trace *gate.Trace) error {
+	if a.revoked == nil || trace == nil && e.clean.Load() == a.revoked.Generation() && e.clean.Load() != 0 {
+		return nil
+	}
+	generation, err := a.revoked.Check(&e.identity, now)
+	if trace != nil {
+		check := gate.Check{Name: "revocation"}
+		if err != nil {
+			d := gate.AsDenial(err)
+			check.Reason, check.Expected, check.Got = d.Reason, d.Expected, d.Got
+		}
+		trace.Record(check)
+	}
+	if err != nil {
+		return err
+	}
+	e.clean.Store(generation)
+	return nil
+}
+
+// entry is a token that has passed, with everything that a hit needs, in one piece. It is immutable once it is in the cache, but for clean.
 type entry struct {
 	// What a lookup and the search for memory need comes first, so that they touch little memory.
 	hash   uint64
@@ -80,6 +122,8 @@ type entry struct {
 	window window
 	verified
 	fields gate.Header
+	// clean is the generation of the revocations that the token was last found not to be among.
+	clean atomic.Uint64
 }
 
 // usable reports whether the verdict holds at the moment now: everything else that it depends on is constant for its owner.

@@ -103,7 +103,7 @@ func BenchmarkAdmit(b *testing.B) {
 			})
 		}
 		run := func(name string, tokens []string, cache *jwt.Cache) {
-			a := jwt.NewAdmission(v, subjectHeader, cache)
+			a := jwt.NewAdmission(v, subjectHeader, cache, nil)
 			b.Run(alg.String()+"/"+name, func(b *testing.B) {
 				b.ReportAllocs()
 				for i := 0; b.Loop(); i++ {

@@ -70,7 +70,7 @@ func (c *cached) api(rules jwt.Rules, change ...func(*gate.Provider)) *jwt.Admis
 	c.tb.Helper()
 	algorithm := func(p *gate.Provider) { p.Algorithms = []string{c.key.Algorithm().String()} }
 	v := verifier(c.tb, compile(c.tb, provider(append([]func(*gate.Provider){algorithm}, change...)...), c.keys))
-	return jwt.NewAdmission(v, rules, c.cache)
+	return jwt.NewAdmission(v, rules, c.cache, nil)
 }
 
 func (c *cached) token(change object) string { return sign(c.tb, c.key, jose.SigningHeader{}, change) }
@@ -181,7 +181,7 @@ func TestCacheMemory(t *testing.T) {
 	c := newCached(t, jose.HS256)
 	const mib = 16
 	cache := jwt.NewCache(mib<<20, c.counters)
-	a := jwt.NewAdmission(verifier(t, compile(t, provider(func(p *gate.Provider) { p.Algorithms = []string{"HS256"} }), c.keys)), subjectHeader, cache)
+	a := jwt.NewAdmission(verifier(t, compile(t, provider(func(p *gate.Provider) { p.Algorithms = []string{"HS256"} }), c.keys)), subjectHeader, cache, nil)
 	heap := func() int64 {
 		runtime.GC()
 		runtime.GC()
@@ -265,7 +265,7 @@ func TestCacheAgainstNone(t *testing.T) {
 		var with, without []*jwt.Admission
 		for _, rules := range []jwt.Rules{lax, strict} {
 			with = append(with, c.api(rules))
-			without = append(without, jwt.NewAdmission(plain, rules, nil))
+			without = append(without, jwt.NewAdmission(plain, rules, nil, nil))
 		}
 		var tokens []string
 		for i := range 6 {
@@ -312,7 +312,7 @@ func TestCacheHitAllocations(t *testing.T) {
 func TestCacheClientGone(t *testing.T) {
 	c := newCached(t, jose.ES256)
 	v := verifier(t, compile(t, provider(), waiting{c.keys}))
-	a := jwt.NewAdmission(v, subjectHeader, c.cache)
+	a := jwt.NewAdmission(v, subjectHeader, c.cache, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, _, err := a.Admit(ctx, c.token(nil), now, nil); reasonOf(t, err) != gate.ReasonClientGone {

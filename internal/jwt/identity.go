@@ -5,6 +5,7 @@ import (
 
 	"github.com/jotgate/jotgate/internal/claims"
 	"github.com/jotgate/jotgate/internal/gate"
+	"github.com/jotgate/jotgate/jose"
 )
 
 // identity says which claims tell who is calling. It is compiled from gate.IdentityClaims.
@@ -68,6 +69,18 @@ func (c *compiler) names(path string, texts []string) []claims.Name {
 		all = append(all, name)
 	}
 	return all
+}
+
+// Identity is who has a token of the provider with this payload; nothing says that there is one. The error says why the payload cannot be read.
+func (p *Provider) Identity(payload string) (*gate.Identity, error) {
+	set, err := claims.Parse([]byte(payload), claims.DefaultLimits())
+	if err != nil {
+		return nil, err
+	}
+	var v verified
+	t := newToken(&proof{provider: p, key: new(jose.Key), claims: *set}, &v)
+	t.identity.KeyID, t.identity.Algorithm = "", ""
+	return &t.identity, nil
 }
 
 // fill finds in the claims who is calling. A claim of another kind than text counts as absent.

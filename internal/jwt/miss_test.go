@@ -43,7 +43,7 @@ func missed(tb testing.TB, key *jose.SigningKey, cache *jwt.Cache) *jwt.Admissio
 	tb.Helper()
 	algorithm := func(p *gate.Provider) { p.Algorithms = []string{key.Algorithm().String()} }
 	v := verifier(tb, compile(tb, provider(algorithm), silent{ring(tb, key)}))
-	return jwt.NewAdmission(v, func(*gate.Identity, *gate.Trace) (gate.Header, error) { return nil, nil }, cache)
+	return jwt.NewAdmission(v, func(*gate.Identity, *gate.Trace) (gate.Header, error) { return nil, nil }, cache, nil)
 }
 
 // missAlgorithms are those whose misses are measured, and how many tokens of each.

@@ -60,7 +60,7 @@ func TestAttackHashFlooding(t *testing.T) {
 func TestSeeds(t *testing.T) {
 	seen := make(map[uint64]bool)
 	for range 100 {
-		seen[maphash.String(NewAdmission(nil, nil, nil).seed, "token")] = true
+		seen[maphash.String(NewAdmission(nil, nil, nil, nil).seed, "token")] = true
 	}
 	if len(seen) != 100 {
 		t.Errorf("%d different hashes of 100", len(seen))
@@ -110,7 +110,7 @@ func TestCacheSizes(t *testing.T) {
 // BenchmarkLookup is what a token that was not seen before costs on top of its verification.
 func BenchmarkLookup(b *testing.B) {
 	c := NewCache(64<<20, new(CacheCounters))
-	a := NewAdmission(nil, nil, c)
+	a := NewAdmission(nil, nil, c, nil)
 	now := time.Now()
 	texts := make([]string, 20_000)
 	for i := range texts {

@@ -167,6 +167,17 @@ func compileOperations(operations []gate.Operation, at string, report reporter) 
 	return r
 }
 
+// Requests is a compiled set of requests of an API. It is read-only; asking it does not allocate.
+type Requests struct{ set *requests }
+
+// CompileRequests makes the set of all requests that one of the operations means. at is their place, for the problems that are reported.
+func CompileRequests(operations []gate.Operation, at string, report func(path, hint, format string, args ...any)) Requests {
+	return Requests{compileOperations(operations, at, report)}
+}
+
+// Has reports whether a request with a method and a canonical path is in the set.
+func (r Requests) Has(method, path string) bool { return r.set.has(method, path) }
+
 // operationText is the one way to write an operation: different ones are written differently.
 func operationText(o *gate.Operation) string {
 	names := slices.Clone(o.Methods)

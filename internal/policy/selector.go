@@ -43,6 +43,9 @@ func (b *Book) Selector(api *gate.API) (*Selector, gate.Problems) {
 			report("auth.jwt", "say in auth.jwt.policies how tokens select them", "the API asks for policies, and no token has any")
 		}
 	}
+	if api.Auth.APIKey != nil {
+		s.selection.text = strings.TrimSuffix("a policy that the API key names, "+s.selection.text, ", ")
+	}
 	s.rates = !api.Auth.Anonymous && (b.rated[api.Name] || b.rated[allAPIs])
 	if problems.Err() != nil || !s.policies && !s.groups && !s.subscriptions && !s.rates {
 		return nil, problems

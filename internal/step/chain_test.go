@@ -93,7 +93,7 @@ func (c *chain) build(t *testing.T, verifier *jwt.Verifier) {
 			return nil, err
 		}
 		return forward.Fields(id, trace)
-	}, jwt.NewCache(jwt.MinCacheBytes, new(jwt.CacheCounters))))
+	}, jwt.NewCache(jwt.MinCacheBytes, new(jwt.CacheCounters)), nil), nil)
 	if problems = append(problems, more...); problems != nil {
 		t.Fatal(problems)
 	}

@@ -64,7 +64,7 @@ func recordOf(x *gate.Exchange, d time.Duration) Record {
 	}
 	r.Issuer, r.User, r.Application, r.ClientID, r.Credential = short(id.Issuer), short(id.User), short(id.Application), short(id.ClientID), short(id.Credential)
 	r.Email, r.TokenName = short(id.Email), short(id.TokenName)
-	if s := id.Session; s != nil {
+	if s := x.Session; s != nil {
 		r.Subscription, r.Plan = s.Subscription, s.Plan
 		if len(s.Policies) == 1 {
 			r.Policies = s.Policies[0]

@@ -22,8 +22,8 @@ func TestRecordOf(t *testing.T) {
 		Start: start, API: "orders", Method: "GET", Status: 403, Received: 5, Sent: 7, Denial: gate.Deny(gate.ReasonScope, nil),
 		Identity: &gate.Identity{
 			Issuer: "https://id.example", User: strings.Repeat("ü", 200), Email: "a@b.example", TokenName: "portal", ClientID: "spa", Application: "app-1",
-			Session: &gate.Session{Policies: []string{"gold", "silver"}, Plan: "basic", Subscription: "s1"},
 		},
+		Session: &gate.Session{Policies: []string{"gold", "silver"}, Plan: "basic", Subscription: "s1"},
 	}
 	got := recordOf(x, time.Millisecond)
 	want := Record{
@@ -36,7 +36,7 @@ func TestRecordOf(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	x.Identity.Session.Policies = x.Identity.Session.Policies[:1]
+	x.Session.Policies = x.Session.Policies[:1]
 	if n := testing.AllocsPerRun(100, func() { got = recordOf(x, time.Second) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -81,6 +81,7 @@ type Nouns struct {
 	change sync.Mutex // held while a noun is changed here, so that each change is checked against the one before
 	mu     sync.Mutex
 	base   *gate.Config // what the documents say
+	joined uint64       // the generation of the nouns that were joined to them last
 }
 
 // Open returns the nouns of a store, which it reads in the background and then follows. The caller closes them.
@@ -107,9 +108,16 @@ func (n *Nouns) Changed() <-chan struct{} { return n.mirror.Changed() }
 // cannot be read, and, as warnings, those whose names the documents use too, which have no effect.
 func (n *Nouns) Join(config *gate.Config) (*gate.Config, gate.Problems) {
 	n.mu.Lock()
-	n.base = config
+	n.base, n.joined = config, n.mirror.Generation()
 	n.mu.Unlock()
 	return join(config, n.all())
+}
+
+// Stale reports whether nouns have changed since they were last joined.
+func (n *Nouns) Stale() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.joined != n.mirror.Generation()
 }
 
 // documents is the configuration without the nouns of the store.

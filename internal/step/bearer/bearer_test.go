@@ -91,7 +91,7 @@ func everywhere(strip bool) *gate.API {
 
 func step(tb testing.TB, s setup, api *gate.API) *bearer.Step {
 	tb.Helper()
-	made, problems := bearer.New(api, jwt.NewAdmission(s.verifier, anyone, nil))
+	made, problems := bearer.New(api, jwt.NewAdmission(s.verifier, anyone, nil, nil), nil)
 	if problems.Err() != nil {
 		tb.Fatal(problems)
 	}
@@ -383,7 +383,7 @@ func TestCheck(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			made, again := bearer.New(api(false, tt.from...), nil)
+			made, again := bearer.New(api(false, tt.from...), nil, nil)
 			if diff := cmp.Diff(problems, again); diff != "" {
 				t.Errorf("New and Check differ:\n%s", diff)
 			}

@@ -7,36 +7,74 @@ import (
 	"github.com/jotgate/jotgate/internal/gate"
 )
 
-// compile reads the places of an API.
-func compile(api *gate.API) ([]place, gate.Problems) {
-	config := api.Auth.JWT
-	if config == nil || len(config.From) == 0 {
-		return []place{newHeader("Authorization")}, nil
+// keyHeader is where API keys are looked for if nothing else is said.
+const keyHeader = "X-API-Key"
+
+// compile reads the places of an API. A place that takes tokens and API keys is one.
+func compile(api *gate.API) ([]spot, gate.Problems) {
+	c := &compiler{api: api, at: make(map[string]int)}
+	if config := api.Auth.JWT; config != nil {
+		from := config.From
+		if len(from) == 0 {
+			from = []gate.TokenSource{{Header: "Authorization"}}
+		}
+		c.add("auth.jwt.from", from, false, config.StripAuthorization)
 	}
-	var places []place
-	var problems gate.Problems
-	seen := make(map[string]bool)
-	for i, from := range config.From {
-		path := fmt.Sprintf("auth.jwt.from[%d]", i)
-		p, key, problem := compilePlace(from)
+	if config := api.Auth.APIKey; config != nil {
+		from := config.From
+		if len(from) == 0 {
+			from = []gate.TokenSource{{Header: keyHeader}}
+		}
+		c.add("auth.apiKey.from", from, true, !config.Keep)
+	}
+	return c.spots, c.problems
+}
+
+// compiler collects the spots of an API.
+type compiler struct {
+	api      *gate.API
+	spots    []spot
+	at       map[string]int // by what tells places apart
+	problems gate.Problems
+}
+
+func (c *compiler) add(path string, list []gate.TokenSource, keys, strip bool) {
+	for i, from := range list {
+		path := fmt.Sprintf("%s[%d]", path, i)
+		p, id, problem := compilePlace(from)
+		if problem == nil && keys && from.Form != "" {
+			problem = &mistake{"form", "API keys are not looked for in forms", "use a header"}
+		}
 		if problem != nil {
-			problems = append(problems, api.Origin.Problem(join(path, problem.key), problem.hint, "%s", problem.message))
+			c.problems = append(c.problems, c.api.Origin.Problem(join(path, problem.key), problem.hint, "%s", problem.message))
 		}
 		if p == nil {
 			continue
 		}
-		if seen[key] {
-			problems = append(problems, api.Origin.Problem(path, "", "%s is listed twice", p))
-		}
-		seen[key] = true
 		if from.Query != "" {
-			warning := api.Origin.Problem(path+".query", "OAuth 2.1 forbids it", "tokens in addresses end up in logs and histories")
+			warning := c.api.Origin.Problem(path+".query", "OAuth 2.1 forbids it", "tokens in addresses end up in logs and histories")
+			if keys {
+				warning = c.api.Origin.Problem(path+".query", "use a header", "API keys in addresses end up in logs and histories")
+			}
 			warning.Warning = true
-			problems = append(problems, warning)
+			c.problems = append(c.problems, warning)
 		}
-		places = append(places, p)
+		n, known := c.at[id]
+		if !known {
+			n = len(c.spots)
+			c.at[id] = n
+			c.spots = append(c.spots, spot{place: p})
+		}
+		s := &c.spots[n]
+		if keys && s.key || !keys && s.token {
+			c.problems = append(c.problems, c.api.Origin.Problem(path, "", "%s is listed twice", p))
+		}
+		if keys {
+			s.key, s.stripKey = true, strip
+		} else {
+			s.token, s.stripToken = true, strip
+		}
 	}
-	return places, problems
 }
 
 // mistake is what is wrong with one place; key is the member that it concerns, "" for the place as a whole.

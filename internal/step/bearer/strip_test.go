@@ -14,7 +14,7 @@ import (
 
 // An upstream must not get a token that nobody has verified, just because the path is public.
 func TestStripOnPublicPaths(t *testing.T) {
-	step, problems := bearer.NewStrip(&gate.API{Auth: gate.Auth{JWT: &gate.JWT{From: []gate.TokenSource{
+	step, problems := bearer.NewStrip(&gate.API{Auth: gate.Auth{JWT: &gate.JWT{StripAuthorization: true, From: []gate.TokenSource{
 		{Header: "Authorization"}, {Header: "X-Token"}, {Cookie: "tok"}, {Query: "jwt"}, {Form: "jwt"},
 	}}}})
 	if problems.Err() != nil {

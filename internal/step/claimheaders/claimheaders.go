@@ -1,4 +1,4 @@
-// Package claimheaders is the step that tells the upstream who is calling: it writes claims of the verified token into headers.
+// Package claimheaders is the step that tells the upstream who is calling: it writes claims of the verified token, or what is known of the API key, into headers.
 package claimheaders
 
 import (
@@ -24,8 +24,9 @@ const (
 
 // Step makes header fields from an identity, and writes those of x to x.Out. It is read-only and safe for concurrent use.
 type Step struct {
-	headers []header // by name
-	missing Missing
+	headers    []header // by name
+	keyHeaders []keyHeader
+	missing    Missing
 }
 
 type header struct {
@@ -33,19 +34,21 @@ type header struct {
 	path claims.Path
 }
 
-// New makes the step of an API that asks for tokens. The step is nil if the problems hold more than warnings.
+// New makes the step of an API that asks for tokens or API keys. The step is nil if the problems hold more than warnings.
 func New(api *gate.API, missing Missing) (*Step, gate.Problems) {
 	headers, problems := compile(api)
-	if problems.Err() != nil {
+	keyHeaders, more := compileKey(api)
+	if problems = append(problems, more...); problems.Err() != nil {
 		return nil, problems
 	}
-	return &Step{headers: headers, missing: missing}, problems
+	return &Step{headers: headers, keyHeaders: keyHeaders, missing: missing}, problems
 }
 
-// Check returns what is wrong with the headers that an API forwards claims in.
+// Check returns what is wrong with the headers in which an API tells who is calling.
 func Check(api *gate.API) gate.Problems {
 	_, problems := compile(api)
-	return problems
+	_, more := compileKey(api)
+	return append(problems, more...)
 }
 
 // maxName is the longest name of a header.
@@ -58,33 +61,55 @@ func compile(api *gate.API) ([]header, gate.Problems) {
 	}
 	var headers []header
 	var problems gate.Problems
-	seen := make(map[string]string)
+	names := newNames("auth.jwt.forwardHeaders.", "a claim", api, &problems)
 	for _, name := range slices.Sorted(maps.Keys(config.ForwardHeaders)) {
-		at := "auth.jwt.forwardHeaders." + name
-		add := func(hint, format string, args ...any) {
-			problems = append(problems, api.Origin.Problem(at, hint, format, args...))
-		}
 		path, err := claims.ParsePath(config.ForwardHeaders[name])
-		folded := gate.FoldName(name)
-		other, twice := seen[folded]
 		switch {
-		case !isToken(name):
-			add("letters, digits and dashes", "%q is not a header name", name)
-		case len(name) > maxName:
-			add("", "a header name has at most %d characters", maxName)
-		case reserved(folded):
-			add("for example X-User", "%s has a meaning of its own and cannot carry a claim", name)
-		case twice:
-			add("keep one of them", "back ends may confuse %s with %s", name, other)
+		case !names.check(name):
 		case config.ForwardHeaders[name] == "":
-			add("for example sub", "names no claim")
+			names.report(name, "for example sub", "names no claim")
 		case err != nil:
-			add("", "%v", err)
+			names.report(name, "", "%v", err)
 		}
-		seen[folded] = name
 		headers = append(headers, header{name: name, path: path})
 	}
 	return headers, problems
+}
+
+// names checks the names of headers that say who is calling.
+type names struct {
+	at, what string
+	seen     map[string]string // by folded name
+	api      *gate.API
+	problems *gate.Problems
+}
+
+func newNames(at, what string, api *gate.API, problems *gate.Problems) *names {
+	return &names{at: at, what: what, seen: make(map[string]string), api: api, problems: problems}
+}
+
+func (n *names) report(name, hint, format string, args ...any) {
+	*n.problems = append(*n.problems, n.api.Origin.Problem(n.at+name, hint, format, args...))
+}
+
+// check reports whether a name is fit, and otherwise what is wrong with it.
+func (n *names) check(name string) bool {
+	folded := gate.FoldName(name)
+	other, twice := n.seen[folded]
+	n.seen[folded] = name
+	switch {
+	case !isToken(name):
+		n.report(name, "letters, digits and dashes", "%q is not a header name", name)
+	case len(name) > maxName:
+		n.report(name, "", "a header name has at most %d characters", maxName)
+	case reserved(folded):
+		n.report(name, "for example X-User", "%s has a meaning of its own and cannot carry %s", name, n.what)
+	case twice:
+		n.report(name, "keep one of them", "back ends may confuse %s with %s", name, other)
+	default:
+		return true
+	}
+	return false
 }
 
 // isToken reports whether s is a token (RFC 9110 section 5.6.2), as header names are.
@@ -155,6 +180,11 @@ func (s *Step) Handle(x *gate.Exchange) error {
 func (s *Step) sets(name string) bool {
 	for i := range s.headers {
 		if gate.SameFolded(name, s.headers[i].name) {
+			return true
+		}
+	}
+	for i := range s.keyHeaders {
+		if gate.SameFolded(name, s.keyHeaders[i].name) {
 			return true
 		}
 	}

@@ -49,7 +49,8 @@ func (o Options) Format(f fmt.State, _ rune) {
 // LogValue is what Format writes.
 func (o Options) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(o)) }
 
-func (o Options) check() error {
+// Check says what is wrong with the options, nil if nothing is.
+func (o Options) Check() error {
 	if len(o.Addresses) == 0 {
 		return errors.New("connecting to Redis: there is no address")
 	}
@@ -97,7 +98,7 @@ type Client struct {
 
 // Open connects, and returns when that succeeded, failed for the first time, or ctx is over. Errors are of the options only: as long as Redis cannot be reached calls fail, and connecting is tried again until Close.
 func Open(ctx context.Context, o Options) (*Client, error) {
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	if o.DialTimeout <= 0 {
