@@ -10,8 +10,9 @@ type APILimit struct {
 	Per []string `yaml:"per"`
 	// Operations are the requests that are counted. Empty: all.
 	Operations []Operation `yaml:"operations"`
-	// Rate, Quota: exactly one is set.
-	Rate  *Rate  `yaml:"rate"`
+	// Rate is a limit for a short time. Exactly one of Rate and Quota is set.
+	Rate *Rate `yaml:"rate"`
+	// Quota is a limit for a long time.
 	Quota *Quota `yaml:"quota"`
 	// Throttle holds requests that the rate refuses.
 	Throttle *Throttle `yaml:"throttle"`
@@ -83,10 +84,13 @@ type RedisStore struct {
 	PrimaryName string `yaml:"primaryName"`
 	// Cluster says that the addresses are nodes of a Redis Cluster.
 	Cluster bool `yaml:"cluster"`
-	// Username and Password log in (ACL); SentinelUsername and SentinelPassword do at the Sentinels.
-	Username         string `yaml:"username"`
-	Password         Secret `yaml:"password"`
+	// Username is the user to log in as (ACL). Empty: the default user.
+	Username string `yaml:"username"`
+	// Password is the user's password.
+	Password Secret `yaml:"password"`
+	// SentinelUsername is the user to log in as at the Sentinels.
 	SentinelUsername string `yaml:"sentinelUsername"`
+	// SentinelPassword is that user's password.
 	SentinelPassword Secret `yaml:"sentinelPassword"`
 	// Database is the number of the database; it must be 0 for a Cluster.
 	Database int `yaml:"database"`

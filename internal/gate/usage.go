@@ -21,14 +21,16 @@ func (u *Usage) SetDefaults() { u.Keep = 30 * 24 * time.Hour }
 type UsageSink struct {
 	// File is a file that records are appended to.
 	File string `yaml:"file" path:"file"`
-	// MaxBytes is the size at which the file is rotated, and MaxFiles how many rotated ones are kept.
+	// MaxBytes is the size at which the file is rotated.
 	MaxBytes Bytes `yaml:"maxBytes"`
-	MaxFiles int   `yaml:"maxFiles"`
+	// MaxFiles is how many rotated files are kept.
+	MaxFiles int `yaml:"maxFiles"`
 	// Stdout writes records to standard output.
 	Stdout bool `yaml:"stdout"`
-	// RedisStream is the key, below the store's prefix, of a stream in the store's Redis; MaxLength is about how many records the stream keeps.
+	// RedisStream is the key, below the store's prefix, of a stream in the store's Redis.
 	RedisStream string `yaml:"redisStream"`
-	MaxLength   int64  `yaml:"maxLength"`
+	// MaxLength is about how many records the stream keeps.
+	MaxLength int64 `yaml:"maxLength"`
 }
 
 // SetDefaults fills in what a configuration leaves out.
