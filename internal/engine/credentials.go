@@ -5,8 +5,8 @@ import (
 	"github.com/jotgate/jotgate/internal/jwt"
 	"github.com/jotgate/jotgate/internal/policy"
 	"github.com/jotgate/jotgate/internal/step/authorize"
-	"github.com/jotgate/jotgate/internal/step/bearer"
 	"github.com/jotgate/jotgate/internal/step/claimheaders"
+	"github.com/jotgate/jotgate/internal/step/credentials"
 )
 
 // The authentication schemes of challenges. ApiKey is registered nowhere: a challenge must be sent all the same (RFC 9110 section 15.5.2), and Bearer would send clients for tokens that open nothing.
@@ -29,7 +29,7 @@ func schemeOf(a *gate.API) string {
 }
 
 // credentials makes the steps of an API that find out who is calling, and that tell the upstream. The verifier may be nil when the steps are only made for their problems.
-func (c *compiler) credentials(a *gate.API, verifier *jwt.Verifier, selector *policy.Selector) (*bearer.Step, *claimheaders.Step, gate.Problems) {
+func (c *compiler) credentials(a *gate.API, verifier *jwt.Verifier, selector *policy.Selector) (*credentials.Step, *claimheaders.Step, gate.Problems) {
 	forward, problems := claimheaders.New(a, claimheaders.Omit)
 	var tokens *jwt.Admission
 	if a.Auth.JWT != nil {
@@ -37,13 +37,13 @@ func (c *compiler) credentials(a *gate.API, verifier *jwt.Verifier, selector *po
 		problems = append(problems, more...)
 		tokens = jwt.NewAdmission(verifier, rules(allow, selector, forward), c.tokens(), c.options.Revocations)
 	}
-	var apiKeys *bearer.Keys
+	var apiKeys *credentials.Keys
 	if a.Auth.APIKey != nil {
-		apiKeys = bearer.NewKeys(bearer.KeyOptions{
+		apiKeys = credentials.NewKeys(credentials.KeyOptions{
 			API: a.Name, Directory: c.options.APIKeys, Revocations: c.options.Revocations, Rules: keyRules(selector, forward), Cache: c.keyCache(),
 		})
 	}
-	find, more := bearer.New(a, tokens, apiKeys)
+	find, more := credentials.New(a, tokens, apiKeys)
 	return find, forward, append(problems, more...)
 }
 
@@ -78,12 +78,12 @@ func keyRules(selector *policy.Selector, forward *claimheaders.Step) jwt.Rules {
 }
 
 // keyCache remembers what follows from API keys. It is made when the first API asks for keys; nil for a mere check.
-func (c *compiler) keyCache() *bearer.KeyCache {
+func (c *compiler) keyCache() *credentials.KeyCache {
 	if c.snapshot == nil {
 		return nil
 	}
 	if c.snapshot.apiKeys == nil {
-		c.snapshot.apiKeys = new(bearer.KeyCache)
+		c.snapshot.apiKeys = new(credentials.KeyCache)
 	}
 	return c.snapshot.apiKeys
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/jotgate/jotgate/internal/limit"
 	"github.com/jotgate/jotgate/internal/observe"
 	"github.com/jotgate/jotgate/internal/proxy"
-	"github.com/jotgate/jotgate/internal/step/bearer"
+	"github.com/jotgate/jotgate/internal/step/credentials"
 	"github.com/jotgate/jotgate/internal/step/limits"
 )
 
@@ -36,7 +36,7 @@ type Options struct {
 	// Revocations say which tokens were taken back; nil: none.
 	Revocations jwt.Revocations
 	// APIKeys know the API keys; nil: they are never known, and every API key is answered 503.
-	APIKeys bearer.Directory
+	APIKeys credentials.Directory
 	// Usage takes the record of every exchange; nil: nobody.
 	Usage Recorder
 }

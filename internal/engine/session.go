@@ -8,7 +8,7 @@ import (
 	"github.com/jotgate/jotgate/internal/apikey"
 	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/limit"
-	"github.com/jotgate/jotgate/internal/step/bearer"
+	"github.com/jotgate/jotgate/internal/step/credentials"
 )
 
 // Caller is somebody whose session is asked for: by the claims of a provider's token, or by an API key.
@@ -66,7 +66,7 @@ func (e *Engine) Session(name string, c Caller, now time.Time) (_ *gate.Session,
 // identity is who a caller is.
 func (s *Snapshot) identity(c Caller) (*gate.Identity, error) {
 	if c.Key != nil {
-		id := bearer.NewKeys(bearer.KeyOptions{}).Identity(c.Key)
+		id := credentials.NewKeys(credentials.KeyOptions{}).Identity(c.Key)
 		return &id, nil
 	}
 	provider := s.providers[c.Provider]

@@ -13,7 +13,7 @@ import (
 	"github.com/jotgate/jotgate/internal/observe"
 	"github.com/jotgate/jotgate/internal/policy"
 	"github.com/jotgate/jotgate/internal/proxy"
-	"github.com/jotgate/jotgate/internal/step/bearer"
+	"github.com/jotgate/jotgate/internal/step/credentials"
 	"github.com/jotgate/jotgate/internal/step/limits"
 )
 
@@ -26,7 +26,7 @@ type Snapshot struct {
 	sources    []*keys.Source
 	upstreams  []*proxy.Upstream
 	tokens     *jwt.Cache // nil if no token is remembered
-	apiKeys    *bearer.KeyCache
+	apiKeys    *credentials.KeyCache
 	requests   sync.Pool    // of *match.Request: rules are calls through pointers, so a request of the stack would not stay there
 	references atomic.Int64 // 1 for being in force (or about to be), and 1 for each request
 	once       sync.Once

@@ -7,8 +7,8 @@ import (
 	"github.com/jotgate/jotgate/internal/jwt"
 	"github.com/jotgate/jotgate/internal/policy"
 	"github.com/jotgate/jotgate/internal/step/access"
-	"github.com/jotgate/jotgate/internal/step/bearer"
 	"github.com/jotgate/jotgate/internal/step/cors"
+	"github.com/jotgate/jotgate/internal/step/credentials"
 	"github.com/jotgate/jotgate/internal/step/limits"
 	"github.com/jotgate/jotgate/internal/step/sanitize"
 )
@@ -58,7 +58,7 @@ func (c *compiler) steps(a *gate.API, verifier *jwt.Verifier) (stepLists, gate.P
 		lists.protected = append(lists.protected, access.New(a))
 	}
 	lists.protected = append(append(lists.protected, count...), forward)
-	if strip, _ := bearer.NewStrip(a); strip != nil { // with the same problems as above
+	if strip, _ := credentials.NewStrip(a); strip != nil { // with the same problems as above
 		lists.public = append(lists.public, strip)
 	}
 	return lists, problems

@@ -18,9 +18,9 @@ import (
 	"github.com/jotgate/jotgate/internal/jwt"
 	"github.com/jotgate/jotgate/internal/keys"
 	"github.com/jotgate/jotgate/internal/step/authorize"
-	"github.com/jotgate/jotgate/internal/step/bearer"
 	"github.com/jotgate/jotgate/internal/step/claimheaders"
 	"github.com/jotgate/jotgate/internal/step/cors"
+	"github.com/jotgate/jotgate/internal/step/credentials"
 	"github.com/jotgate/jotgate/internal/step/sanitize"
 	"github.com/jotgate/jotgate/jose"
 )
@@ -88,7 +88,7 @@ func (c *chain) build(t *testing.T, verifier *jwt.Verifier) {
 	problems = append(problems, more...)
 	forward, more := claimheaders.New(api, claimheaders.Omit)
 	problems = append(problems, more...)
-	find, more := bearer.New(api, jwt.NewAdmission(verifier, func(id *gate.Identity, trace *gate.Trace) (gate.Header, error) {
+	find, more := credentials.New(api, jwt.NewAdmission(verifier, func(id *gate.Identity, trace *gate.Trace) (gate.Header, error) {
 		if err := allow.Judge(id, trace); err != nil {
 			return nil, err
 		}

@@ -13,9 +13,9 @@ import (
 	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/jwt"
 	"github.com/jotgate/jotgate/internal/step/authorize"
-	"github.com/jotgate/jotgate/internal/step/bearer"
 	"github.com/jotgate/jotgate/internal/step/claimheaders"
 	"github.com/jotgate/jotgate/internal/step/cors"
+	"github.com/jotgate/jotgate/internal/step/credentials"
 )
 
 // TestManualPages loads every example and looks up every reason code of the steps' pages.
@@ -78,7 +78,7 @@ func checkExamples(t *testing.T, page string) {
 }
 
 func checkAPI(api *gate.API) gate.Problems {
-	problems := bearer.Check(api)
+	problems := credentials.Check(api)
 	problems = append(problems, authorize.Check(api)...)
 	problems = append(problems, claimheaders.Check(api)...)
 	return append(problems, cors.Check(api)...)

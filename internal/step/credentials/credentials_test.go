@@ -1,4 +1,4 @@
-package bearer_test
+package credentials_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/jwt"
 	"github.com/jotgate/jotgate/internal/keys"
-	"github.com/jotgate/jotgate/internal/step/bearer"
+	"github.com/jotgate/jotgate/internal/step/credentials"
 	"github.com/jotgate/jotgate/jose"
 )
 
@@ -89,9 +89,9 @@ func everywhere(strip bool) *gate.API {
 		gate.TokenSource{Cookie: "access_token"}, gate.TokenSource{Query: "jwt"}, gate.TokenSource{Form: "jwt"})
 }
 
-func step(tb testing.TB, s setup, api *gate.API) *bearer.Step {
+func step(tb testing.TB, s setup, api *gate.API) *credentials.Step {
 	tb.Helper()
-	made, problems := bearer.New(api, jwt.NewAdmission(s.verifier, anyone, nil, nil), nil)
+	made, problems := credentials.New(api, jwt.NewAdmission(s.verifier, anyone, nil, nil), nil)
 	if problems.Err() != nil {
 		tb.Fatal(problems)
 	}
@@ -144,7 +144,7 @@ func TestFindsTheToken(t *testing.T) {
 	all := step(t, s, everywhere(false))
 	for _, tt := range []struct {
 		name string
-		step *bearer.Step
+		step *credentials.Step
 		request
 		want gate.Reason // "" for alice
 	}{
@@ -376,14 +376,14 @@ func TestCheck(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			problems := bearer.Check(api(false, tt.from...))
+			problems := credentials.Check(api(false, tt.from...))
 			for _, p := range problems {
 				got = append(got, p.Error())
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			made, again := bearer.New(api(false, tt.from...), nil, nil)
+			made, again := credentials.New(api(false, tt.from...), nil, nil)
 			if diff := cmp.Diff(problems, again); diff != "" {
 				t.Errorf("New and Check differ:\n%s", diff)
 			}

@@ -1,4 +1,4 @@
-package bearer_test
+package credentials_test
 
 import (
 	"io"
@@ -9,12 +9,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/jotgate/jotgate/internal/gate"
-	"github.com/jotgate/jotgate/internal/step/bearer"
+	"github.com/jotgate/jotgate/internal/step/credentials"
 )
 
 // An upstream must not get a token that nobody has verified, just because the path is public.
 func TestStripOnPublicPaths(t *testing.T) {
-	step, problems := bearer.NewStrip(&gate.API{Auth: gate.Auth{JWT: &gate.JWT{StripAuthorization: true, From: []gate.TokenSource{
+	step, problems := credentials.NewStrip(&gate.API{Auth: gate.Auth{JWT: &gate.JWT{StripAuthorization: true, From: []gate.TokenSource{
 		{Header: "Authorization"}, {Header: "X-Token"}, {Cookie: "tok"}, {Query: "jwt"}, {Form: "jwt"},
 	}}}})
 	if problems.Err() != nil {

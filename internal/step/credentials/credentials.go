@@ -1,5 +1,5 @@
-// Package bearer is the step that finds the token or API key of a request, has it admitted, and takes it out of what is forwarded.
-package bearer
+// Package credentials is the step that finds the token or API key of a request, has it admitted, and takes it out of what is forwarded.
+package credentials
 
 import (
 	"errors"
