@@ -12,10 +12,13 @@ import (
 	"github.com/jotgate/jotgate/internal/dialect/native"
 	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/jwt"
+	"github.com/jotgate/jotgate/internal/limit"
+	"github.com/jotgate/jotgate/internal/policy"
 	"github.com/jotgate/jotgate/internal/step/authorize"
 	"github.com/jotgate/jotgate/internal/step/claimheaders"
 	"github.com/jotgate/jotgate/internal/step/cors"
 	"github.com/jotgate/jotgate/internal/step/credentials"
+	"github.com/jotgate/jotgate/internal/step/limits"
 )
 
 // TestManualPages loads every example and looks up every reason code of the steps' pages.
@@ -68,7 +71,7 @@ func checkExamples(t *testing.T, page string) {
 				problems = append(problems, jwt.Check(&result.Config.Providers[i])...)
 			}
 			for i := range result.Config.APIs {
-				problems = append(problems, checkAPI(&result.Config.APIs[i])...)
+				problems = append(problems, checkAPI(result.Config, &result.Config.APIs[i])...)
 			}
 		}
 		if problems.Err() != nil {
@@ -77,11 +80,28 @@ func checkExamples(t *testing.T, page string) {
 	}
 }
 
-func checkAPI(api *gate.API) gate.Problems {
+func checkAPI(config *gate.Config, api *gate.API) gate.Problems {
 	problems := credentials.Check(api)
 	problems = append(problems, authorize.Check(api)...)
 	problems = append(problems, claimheaders.Check(api)...)
-	return append(problems, cors.Check(api)...)
+	problems = append(problems, cors.Check(api)...)
+	book, more := policy.NewBook(policy.Sources{
+		Policies: config.Policies, Access: config.AccessRules, Plans: config.Plans, GroupRates: config.GroupRates,
+		Applications: config.Applications, Subscriptions: config.Subscriptions, APIs: config.APIs,
+	})
+	problems = append(problems, more...)
+	if book != nil {
+		_, more = book.Selector(api)
+		problems = append(problems, more...)
+	}
+	_, more = limits.New(api, api.Limits, limits.Options{
+		Counters: limit.NewMemory(0), Settings: config.Limits,
+		Operations: func(operations []gate.Operation, at string, report func(path, hint, format string, args ...any)) limits.Requests {
+			return policy.CompileRequests(operations, at, report)
+		},
+	})
+	problems = append(problems, more...)
+	return append(problems, limits.CheckSettings(&config.Limits)...)
 }
 
 // checkReasons compares the page's table with the codes as they are.
