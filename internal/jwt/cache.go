@@ -13,7 +13,7 @@ import (
 const (
 	// maxStoredToken is the longest token that is remembered. Longer ones are rare, and few of them would push many others out.
 	maxStoredToken = 8 << 10
-	// ways is how many places a token may be in: the most that a lookup looks at.
+	// ways is how many places a set has. A token may be in one of two sets.
 	ways = 8
 	// cacheShards bounds how far inserts stand in each other's way.
 	cacheShards = 16
@@ -42,6 +42,9 @@ const MinCacheBytes = 1 << 20
 // the same text, byte by byte. The comparison need not take constant time: it is only made where all 64 bits of a hash with a secret seed are equal, which
 // nobody can arrange for a text that is not the token itself.
 //
+// A token is in its first set, or, if that was full, in its second: with one set only, of 10,000 tokens one would now and then push out another while most of the
+// memory is free. The second set is looked at only for those whose first set says that there is somebody of its own in another one.
+//
 // Places are given away by second chance: an entry that was hit since the hand last came by stays once more. A storm of tokens that are seen once
 // therefore pushes out its own, and not those in use.
 type Cache struct {
@@ -69,11 +72,13 @@ type cacheSet struct {
 	tags  [ways]atomic.Uint32
 	slots [ways]atomic.Pointer[entry]
 	used  atomic.Uint32 // a bit for each place: set when the entry is hit, and taken away when the hand comes by
+	away  atomic.Uint32 // how many entries whose first set this is are in their second one
 
 	// The rest is guarded by the shard's mu.
 	ends  [ways]uint32 // when the entry comes to its end, in seconds since 1970
 	sizes [ways]uint16 // its memory, in units
-	hand  uint16
+	hand  uint8
+	guest uint8 // a bit for each place: the entry's first set is another one
 }
 
 // touch marks place i as used. It writes only if it has to, so that the hits of many processors share the line.
@@ -109,22 +114,50 @@ func NewCache(maxBytes int64, counters *CacheCounters) *Cache {
 }
 
 // cacheSetSize is the memory of a cacheSet.
-const cacheSetSize = ways*(4+8+4+2) + 8
+const cacheSetSize = ways*(4+8+4+2) + 16
 
-// place returns where tokens of this hash are.
-func (c *Cache) place(hash uint64) (*cacheShard, *cacheSet) {
-	s := &c.shards[hash>>60%cacheShards]
-	return s, &s.sets[int(hash>>32)&(len(s.sets)-1)]
+// shard returns the part in which tokens of this hash are.
+func (c *Cache) shard(hash uint64) *cacheShard { return &c.shards[hash>>60%cacheShards] }
+
+// first is the set in which a token of this hash is, if there was room in it.
+func (s *cacheShard) first(hash uint64) *cacheSet { return &s.sets[s.index(hash)] }
+
+// second is the set, always another one, in which it is otherwise.
+func (s *cacheShard) second(hash uint64) *cacheSet {
+	i, mask := s.index(hash), len(s.sets)-1
+	if k := int(hash) & mask; k != i {
+		return &s.sets[k]
+	}
+	return &s.sets[i^1]
+}
+
+func (s *cacheShard) index(hash uint64) int { return int(hash>>32) & (len(s.sets) - 1) }
+
+// of returns the set and the place of an entry that is in it, or has been.
+func (s *cacheShard) of(e *entry) (*cacheSet, int) {
+	if e.place >= ways {
+		return s.second(e.hash), int(e.place) - ways
+	}
+	return s.first(e.hash), int(e.place)
 }
 
 // find returns the entry of this very text and admission, nil if there is none.
 func (c *Cache) find(owner *Admission, hash uint64, text string) *entry {
-	_, set := c.place(hash)
-	for i := range set.slots {
-		if set.tags[i].Load() != uint32(hash) {
+	s := c.shard(hash)
+	set := s.first(hash)
+	e := set.find(owner, hash, text)
+	if e == nil && set.away.Load() > 0 {
+		e = s.second(hash).find(owner, hash, text)
+	}
+	return e
+}
+
+func (s *cacheSet) find(owner *Admission, hash uint64, text string) *entry {
+	for i := range s.slots {
+		if s.tags[i].Load() != uint32(hash) {
 			continue
 		}
-		if e := set.slots[i].Load(); e != nil && e.hash == hash && e.owner == owner && e.text == text {
+		if e := s.slots[i].Load(); e != nil && e.hash == hash && e.owner == owner && e.text == text {
 			return e
 		}
 	}
@@ -133,15 +166,15 @@ func (c *Cache) find(owner *Admission, hash uint64, text string) *entry {
 
 // hit counts a use of e, which find has returned.
 func (c *Cache) hit(e *entry, now time.Time) {
-	_, set := c.place(e.hash)
-	set.touch(int(e.place)) // of another entry, if this one has just gone: no harm
+	set, i := c.shard(e.hash).of(e)
+	set.touch(i) // of another entry, if this one has just gone: no harm
 	c.counters.hits.add(now)
 }
 
 // store puts e in, if there can be room for it.
 func (c *Cache) store(e *entry, now time.Time) {
 	size := entrySize(e)
-	s, set := c.place(e.hash)
+	s := c.shard(e.hash)
 	if size > s.max/maxShare || size > maxUnits*unit {
 		return
 	}
@@ -151,7 +184,7 @@ func (c *Cache) store(e *entry, now time.Time) {
 		return
 	}
 	s.sweep(now.Unix())
-	free, evicted := s.slot(set, e, now)
+	set, free, evicted := s.slot(e, now)
 	reclaimed, enough := s.reclaim(size, now.Unix())
 	if enough {
 		s.put(set, free, e, size)
@@ -161,14 +194,11 @@ func (c *Cache) store(e *entry, now time.Time) {
 
 // forget removes an entry that is no longer good.
 func (c *Cache) forget(e *entry) {
-	s, set := c.place(e.hash)
+	s := c.shard(e.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range set.slots {
-		if set.slots[i].Load() == e {
-			s.drop(set, i)
-			return
-		}
+	if set, i := s.of(e); set.slots[i].Load() == e {
+		s.drop(set, i)
 	}
 }
 
@@ -192,6 +222,11 @@ func (c *Cache) Close() {
 // put fills a free place.
 func (s *cacheShard) put(set *cacheSet, i int, e *entry, size int64) {
 	e.place = uint8(i)
+	if home := s.first(e.hash); home != set {
+		e.place += ways
+		set.guest |= 1 << i
+		home.away.Add(1)
+	}
 	set.spare(i) // a mark of what was there before
 	set.ends[i], set.sizes[i] = e.window.second(), uint16(size/unit)
 	set.slots[i].Store(e)
@@ -202,43 +237,57 @@ func (s *cacheShard) put(set *cacheSet, i int, e *entry, size int64) {
 
 // drop empties a place.
 func (s *cacheShard) drop(set *cacheSet, i int) {
+	if set.guest>>i&1 != 0 {
+		set.guest &^= 1 << i
+		s.first(set.slots[i].Load().hash).away.Add(^uint32(0))
+	}
 	set.slots[i].Store(nil)
 	s.bytes -= int64(set.sizes[i]) * unit
 	s.entries--
 }
 
-// slot returns a free place for e in its set, after it made one if it had to. Two requests may have verified the same token at once: the later one replaces.
-func (s *cacheShard) slot(set *cacheSet, e *entry, now time.Time) (free int, evicted uint64) {
-	free = -1
-	for i := range set.slots {
-		old := set.slots[i].Load()
-		switch {
-		case old == nil:
-			free = i
-		case set.tags[i].Load() != uint32(e.hash):
-		case old.hash == e.hash && old.owner == e.owner && old.text == e.text:
-			s.drop(set, i)
-			return i, 0
+// slot returns a free place for e in one of its sets, after it made one if it had to. Two requests may have verified the same token at once: the later one replaces.
+func (s *cacheShard) slot(e *entry, now time.Time) (_ *cacheSet, free int, evicted uint64) {
+	first, second := s.first(e.hash), s.second(e.hash)
+	if old := first.find(e.owner, e.hash, e.text); old != nil {
+		s.drop(first, int(old.place))
+		return first, int(old.place), 0
+	}
+	if first.away.Load() > 0 {
+		if old := second.find(e.owner, e.hash, e.text); old != nil {
+			s.drop(second, int(old.place)-ways)
 		}
 	}
-	if free >= 0 {
-		return free, 0
+	for _, set := range [...]*cacheSet{first, second} {
+		if i := s.room(set, now); i >= 0 {
+			return set, i, 0
+		}
+	}
+	for range ways + 1 { // the second round finds what the first has unmarked, or takes what was hit again meanwhile
+		free = int(first.hand % ways)
+		first.hand++
+		if !first.spare(free) {
+			break
+		}
+	}
+	s.drop(first, free)
+	return first, free, 1
+}
+
+// room returns a place of a set that is free, or whose entry will never be used again and goes; -1 if there is none.
+func (s *cacheShard) room(set *cacheSet, now time.Time) int {
+	for i := range set.slots {
+		if set.slots[i].Load() == nil {
+			return i
+		}
 	}
 	for i := range set.slots {
 		if set.slots[i].Load().lost(now) {
 			s.drop(set, i)
-			return i, 0
+			return i
 		}
 	}
-	for range ways + 1 { // the second round finds what the first has unmarked, or takes what was hit again meanwhile
-		free = int(set.hand % ways)
-		set.hand++
-		if !set.spare(free) {
-			break
-		}
-	}
-	s.drop(set, free)
-	return free, 1
+	return -1
 }
 
 // reclaim frees memory until size more bytes fit, and reports whether they do. Nobody asks any more for entries of keys that have changed, so those go too.

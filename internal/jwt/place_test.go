@@ -3,6 +3,7 @@ package jwt
 import (
 	"fmt"
 	"hash/maphash"
+	"math/rand/v2"
 	"testing"
 	"time"
 	"unsafe"
@@ -28,7 +29,7 @@ func made(tb testing.TB, owner *Admission, hash uint64, text string) *entry {
 	return e
 }
 
-// TestAttackHashFlooding: tokens that all fall on one place, which nobody can make, would push out each other and cost a lookup eight comparisons of a number;
+// TestAttackHashFlooding: tokens that all fall on one place, which nobody can make, would push out each other and cost a lookup sixteen comparisons of a number;
 // none is ever taken for another.
 func TestAttackHashFlooding(t *testing.T) {
 	c := NewCache(MinCacheBytes, new(CacheCounters))
@@ -51,7 +52,7 @@ func TestAttackHashFlooding(t *testing.T) {
 			kept++
 		}
 	}
-	if status := c.counters.Status(c); kept != ways || status.Entries != ways || status.Evictions != 1000-ways {
+	if status := c.counters.Status(c); kept != 2*ways || status.Entries != 2*ways || status.Evictions != 1000-2*ways {
 		t.Errorf("%d found; %+v", kept, status)
 	}
 }
@@ -72,7 +73,7 @@ func TestSecondChance(t *testing.T) {
 	c := NewCache(MinCacheBytes, new(CacheCounters))
 	owner := new(Admission)
 	now := time.Now()
-	for i := range ways {
+	for i := range 2 * ways { // those after the first eight go to the second set
 		c.store(made(t, owner, 1, fmt.Sprint(i)), now)
 	}
 	for i := range ways {
@@ -83,6 +84,66 @@ func TestSecondChance(t *testing.T) {
 	c.store(made(t, owner, 1, "new"), now)
 	if c.find(owner, 1, "5") != nil || c.find(owner, 1, "new") == nil || c.find(owner, 1, "0") == nil {
 		t.Error("another one went")
+	}
+}
+
+// TestNoConflicts: while there is memory for all, no token pushes out another, as would happen to one of 10,000 now and then if each had the eight places
+// of one set only.
+func TestNoConflicts(t *testing.T) {
+	now := time.Now()
+	random := rand.New(rand.NewPCG(1, 2))
+	for round := range 30 {
+		c := NewCache(64<<20, new(CacheCounters))
+		owner := new(Admission)
+		hashes := make([]uint64, 10_000)
+		for i := range hashes {
+			hashes[i] = random.Uint64()
+			c.store(made(t, owner, hashes[i], "token"), now)
+		}
+		for _, hash := range hashes {
+			if c.find(owner, hash, "token") == nil {
+				t.Errorf("round %d: a token is gone", round)
+			}
+		}
+		if status := c.counters.Status(c); status.Evictions != 0 || status.Bytes > status.MaxBytes/2 {
+			t.Errorf("round %d: %+v", round, status)
+		}
+	}
+}
+
+// TestSecondSet: who is in its second set is found, hit, replaced and forgotten there, and leaves no trace; what is not there is looked for in one set only.
+func TestSecondSet(t *testing.T) {
+	c := NewCache(MinCacheBytes, new(CacheCounters))
+	owner := new(Admission)
+	now := time.Now()
+	const hash = 7
+	for i := range ways + 1 {
+		c.store(made(t, owner, hash, fmt.Sprint(i)), now)
+	}
+	s := c.shard(hash)
+	first, second := s.first(hash), s.second(hash)
+	e := c.find(owner, hash, "8")
+	if first == second || e == nil || first.away.Load() != 1 || second.guest != 1 {
+		t.Fatalf("%p %p: %+v, %d away", first, second, e, first.away.Load())
+	}
+	c.hit(e, now)
+	if second.used.Load() != 1 || first.used.Load() != 0 {
+		t.Error("another place is marked")
+	}
+	c.store(made(t, owner, hash, "8"), now)
+	again := c.find(owner, hash, "8")
+	if status := c.counters.Status(c); again == nil || again == e || first.away.Load() != 1 || status.Entries != ways+1 || status.Evictions != 0 {
+		t.Errorf("after it was replaced: %p, %p, %+v", e, again, status)
+	}
+	c.forget(e) // it is not there any more
+	c.forget(again)
+	if status := c.counters.Status(c); c.find(owner, hash, "8") != nil || first.away.Load() != 0 || second.guest != 0 || status.Entries != ways {
+		t.Errorf("after it was forgotten: %+v", status)
+	}
+	c.store(made(t, owner, hash, "8"), now)
+	c.Close()
+	if status := c.counters.Status(c); status.Entries != 0 || status.Bytes != cacheShards*int64(len(s.sets))*cacheSetSize || first.away.Load() != 0 {
+		t.Errorf("after the end: %+v, %d away", status, first.away.Load())
 	}
 }
 
