@@ -24,48 +24,50 @@ const (
 	ReasonBadForwarding Reason = "header_field_invalid"
 	ReasonMethod        Reason = "method_unsupported"
 
-	ReasonTokenMissing       Reason = "token_missing"
-	ReasonTokenAmbiguous     Reason = "token_ambiguous"
-	ReasonSchemeUnsupported  Reason = "authorization_scheme_unsupported"
-	ReasonTokenTooLarge      Reason = "token_too_large"
-	ReasonTokenMalformed     Reason = "token_malformed"
-	ReasonTokenEncrypted     Reason = "token_encrypted"
-	ReasonHeaderInvalid      Reason = "token_header_invalid"
-	ReasonCritical           Reason = "token_critical_header"
-	ReasonAlgUnsupported     Reason = "algorithm_unsupported"
-	ReasonAlgNotAllowed      Reason = "algorithm_not_allowed"
-	ReasonPayloadInvalid     Reason = "token_payload_invalid"
-	ReasonTypeMismatch       Reason = "token_type_mismatch"
-	ReasonIssuerMissing      Reason = "issuer_missing"
-	ReasonIssuerUnknown      Reason = "issuer_unknown"
-	ReasonKeyUnknown         Reason = "key_unknown"
-	ReasonKeyAmbiguous       Reason = "key_ambiguous"
-	ReasonKeysUnavailable    Reason = "keys_unavailable"
-	ReasonSignature          Reason = "signature_invalid"
-	ReasonExpired            Reason = "token_expired"
-	ReasonExpiryMissing      Reason = "expiry_missing"
-	ReasonNotYetValid        Reason = "token_not_yet_valid"
-	ReasonIssuedInFuture     Reason = "token_issued_in_future"
-	ReasonTooOld             Reason = "token_too_old"
-	ReasonLifetimeTooLong    Reason = "token_lifetime_too_long"
-	ReasonTimeInvalid        Reason = "token_time_invalid"
-	ReasonAudienceMissing    Reason = "audience_missing"
-	ReasonAudienceMismatch   Reason = "audience_mismatch"
-	ReasonSubjectMismatch    Reason = "subject_mismatch"
-	ReasonTokenBound         Reason = "token_bound"
-	ReasonKeysUnknown        Reason = "api_keys_unknown"
-	ReasonAPIKeyMissing      Reason = "api_key_missing"
-	ReasonAPIKeyUnknown      Reason = "api_key_unknown"
-	ReasonAPIKeySuspended    Reason = "api_key_suspended"
-	ReasonAPIKeyExpired      Reason = "api_key_expired"
-	ReasonAPIKeyElsewhere    Reason = "api_key_for_other_apis"
-	ReasonRevoked            Reason = "token_revoked"
-	ReasonRevocationsUnknown Reason = "revocations_unknown"
-	ReasonClaimMissing       Reason = "claim_missing"
-	ReasonClaimInvalid       Reason = "claim_invalid"
-	ReasonScope              Reason = "scope_insufficient"
-	ReasonClaims             Reason = "claims_refused"
-	ReasonForwardClaim       Reason = "claim_not_forwardable"
+	ReasonTokenMissing        Reason = "token_missing"
+	ReasonTokenAmbiguous      Reason = "token_ambiguous"
+	ReasonSchemeUnsupported   Reason = "authorization_scheme_unsupported"
+	ReasonTokenTooLarge       Reason = "token_too_large"
+	ReasonTokenMalformed      Reason = "token_malformed"
+	ReasonTokenEncrypted      Reason = "token_encrypted"
+	ReasonHeaderInvalid       Reason = "token_header_invalid"
+	ReasonCritical            Reason = "token_critical_header"
+	ReasonAlgUnsupported      Reason = "algorithm_unsupported"
+	ReasonAlgNotAllowed       Reason = "algorithm_not_allowed"
+	ReasonPayloadInvalid      Reason = "token_payload_invalid"
+	ReasonTypeMismatch        Reason = "token_type_mismatch"
+	ReasonIssuerMissing       Reason = "issuer_missing"
+	ReasonIssuerUnknown       Reason = "issuer_unknown"
+	ReasonKeyUnknown          Reason = "key_unknown"
+	ReasonKeyAmbiguous        Reason = "key_ambiguous"
+	ReasonKeysUnavailable     Reason = "keys_unavailable"
+	ReasonSignature           Reason = "signature_invalid"
+	ReasonExpired             Reason = "token_expired"
+	ReasonExpiryMissing       Reason = "expiry_missing"
+	ReasonNotYetValid         Reason = "token_not_yet_valid"
+	ReasonIssuedInFuture      Reason = "token_issued_in_future"
+	ReasonTooOld              Reason = "token_too_old"
+	ReasonLifetimeTooLong     Reason = "token_lifetime_too_long"
+	ReasonTimeInvalid         Reason = "token_time_invalid"
+	ReasonAudienceMissing     Reason = "audience_missing"
+	ReasonAudienceMismatch    Reason = "audience_mismatch"
+	ReasonSubjectMismatch     Reason = "subject_mismatch"
+	ReasonTokenBound          Reason = "token_bound"
+	ReasonKeysUnknown         Reason = "api_keys_unknown"
+	ReasonAPIKeyMissing       Reason = "api_key_missing"
+	ReasonAPIKeyUnknown       Reason = "api_key_unknown"
+	ReasonAPIKeySuspended     Reason = "api_key_suspended" //nolint:gosec // a code, no key
+	ReasonAPIKeyExpired       Reason = "api_key_expired"
+	ReasonAPIKeyElsewhere     Reason = "api_key_for_other_apis" //nolint:gosec // a code, no key
+	ReasonCredentialSuspended Reason = "credential_suspended"
+	ReasonCredentialExpired   Reason = "credential_expired"
+	ReasonRevoked             Reason = "token_revoked"
+	ReasonRevocationsUnknown  Reason = "revocations_unknown"
+	ReasonClaimMissing        Reason = "claim_missing"
+	ReasonClaimInvalid        Reason = "claim_invalid"
+	ReasonScope               Reason = "scope_insufficient"
+	ReasonClaims              Reason = "claims_refused"
+	ReasonForwardClaim        Reason = "claim_not_forwardable"
 
 	ReasonIdentityMissing     Reason = "identity_missing"
 	ReasonPolicyMissing       Reason = "policy_missing"
@@ -115,48 +117,50 @@ var reasonTable = map[Reason]reasonInfo{
 	ReasonBadForwarding: {KindBadRequest, "A header field has an invalid name or value"},
 	ReasonMethod:        {KindNotImplemented, "The method is not supported"},
 
-	ReasonTokenMissing:       {KindUnauthenticated, "A token is required"},
-	ReasonTokenAmbiguous:     {KindInvalidCredentials, "More than one token or API key was sent"},
-	ReasonSchemeUnsupported:  {KindUnauthenticated, "The Authorization header must use the Bearer scheme"},
-	ReasonTokenTooLarge:      {KindInvalidToken, "The token is too large"},
-	ReasonTokenMalformed:     {KindInvalidToken, "The token is not a compact JWS"},
-	ReasonTokenEncrypted:     {KindInvalidToken, "Encrypted tokens are not accepted"},
-	ReasonHeaderInvalid:      {KindInvalidToken, "The token's header is invalid"},
-	ReasonCritical:           {KindInvalidToken, "The token's header has critical parameters that are not understood"},
-	ReasonAlgUnsupported:     {KindInvalidToken, "The token's signature algorithm is not supported"},
-	ReasonAlgNotAllowed:      {KindInvalidToken, "The token's signature algorithm is not allowed for its issuer"},
-	ReasonPayloadInvalid:     {KindInvalidToken, "The token's payload is not a valid claims object"},
-	ReasonTypeMismatch:       {KindInvalidToken, "The token is of another type than expected"},
-	ReasonIssuerMissing:      {KindInvalidToken, "The token names no issuer"},
-	ReasonIssuerUnknown:      {KindInvalidToken, "The token's issuer is not trusted here"},
-	ReasonKeyUnknown:         {KindInvalidToken, "The token was signed with an unknown key"},
-	ReasonKeyAmbiguous:       {KindInvalidToken, "The token names no key and too many keys would fit"},
-	ReasonKeysUnavailable:    {KindUnavailable, "The issuer's keys are not available"},
-	ReasonSignature:          {KindInvalidToken, "The token's signature is invalid"},
-	ReasonExpired:            {KindInvalidToken, "The token has expired"},
-	ReasonExpiryMissing:      {KindInvalidToken, "The token has no expiry"},
-	ReasonNotYetValid:        {KindInvalidToken, "The token is not valid yet"},
-	ReasonIssuedInFuture:     {KindInvalidToken, "The token was issued in the future"},
-	ReasonTooOld:             {KindInvalidToken, "The token was issued too long ago"},
-	ReasonLifetimeTooLong:    {KindInvalidToken, "The token is valid for longer than allowed"},
-	ReasonTimeInvalid:        {KindInvalidToken, "A time claim of the token is not a number of seconds"},
-	ReasonAudienceMissing:    {KindInvalidToken, "The token names no audience"},
-	ReasonAudienceMismatch:   {KindInvalidToken, "The token is meant for another audience"},
-	ReasonSubjectMismatch:    {KindInvalidToken, "The token's subject is not accepted"},
-	ReasonTokenBound:         {KindInvalidToken, "The token is bound to a key, of which there is no proof"},
-	ReasonRevoked:            {KindInvalidToken, "The token has been revoked"},
-	ReasonKeysUnknown:        {KindUnavailable, "The API keys are not known yet"},
-	ReasonAPIKeyMissing:      {KindUnauthenticated, "An API key is required"},
-	ReasonAPIKeyUnknown:      {KindInvalidToken, "The API key is unknown"},
-	ReasonAPIKeySuspended:    {KindForbidden, "The API key is suspended"},
-	ReasonAPIKeyExpired:      {KindInvalidToken, "The API key has expired"},
-	ReasonAPIKeyElsewhere:    {KindForbidden, "The API key is for other APIs"},
-	ReasonRevocationsUnknown: {KindUnavailable, "The list of revoked tokens is not known yet"},
-	ReasonClaimMissing:       {KindInvalidToken, "The token lacks a required claim"},
-	ReasonClaimInvalid:       {KindInvalidToken, "A claim of the token has the wrong type"},
-	ReasonScope:              {KindInsufficientScope, "The token's scope does not cover the request"},
-	ReasonClaims:             {KindForbidden, "The token's claims do not allow the request"},
-	ReasonForwardClaim:       {KindForbidden, "A claim of the token cannot be forwarded as a header"},
+	ReasonTokenMissing:        {KindUnauthenticated, "A token is required"},
+	ReasonTokenAmbiguous:      {KindInvalidCredentials, "More than one token or API key was sent"},
+	ReasonSchemeUnsupported:   {KindUnauthenticated, "The Authorization header must use the Bearer scheme"},
+	ReasonTokenTooLarge:       {KindInvalidToken, "The token is too large"},
+	ReasonTokenMalformed:      {KindInvalidToken, "The token is not a compact JWS"},
+	ReasonTokenEncrypted:      {KindInvalidToken, "Encrypted tokens are not accepted"},
+	ReasonHeaderInvalid:       {KindInvalidToken, "The token's header is invalid"},
+	ReasonCritical:            {KindInvalidToken, "The token's header has critical parameters that are not understood"},
+	ReasonAlgUnsupported:      {KindInvalidToken, "The token's signature algorithm is not supported"},
+	ReasonAlgNotAllowed:       {KindInvalidToken, "The token's signature algorithm is not allowed for its issuer"},
+	ReasonPayloadInvalid:      {KindInvalidToken, "The token's payload is not a valid claims object"},
+	ReasonTypeMismatch:        {KindInvalidToken, "The token is of another type than expected"},
+	ReasonIssuerMissing:       {KindInvalidToken, "The token names no issuer"},
+	ReasonIssuerUnknown:       {KindInvalidToken, "The token's issuer is not trusted here"},
+	ReasonKeyUnknown:          {KindInvalidToken, "The token was signed with an unknown key"},
+	ReasonKeyAmbiguous:        {KindInvalidToken, "The token names no key and too many keys would fit"},
+	ReasonKeysUnavailable:     {KindUnavailable, "The issuer's keys are not available"},
+	ReasonSignature:           {KindInvalidToken, "The token's signature is invalid"},
+	ReasonExpired:             {KindInvalidToken, "The token has expired"},
+	ReasonExpiryMissing:       {KindInvalidToken, "The token has no expiry"},
+	ReasonNotYetValid:         {KindInvalidToken, "The token is not valid yet"},
+	ReasonIssuedInFuture:      {KindInvalidToken, "The token was issued in the future"},
+	ReasonTooOld:              {KindInvalidToken, "The token was issued too long ago"},
+	ReasonLifetimeTooLong:     {KindInvalidToken, "The token is valid for longer than allowed"},
+	ReasonTimeInvalid:         {KindInvalidToken, "A time claim of the token is not a number of seconds"},
+	ReasonAudienceMissing:     {KindInvalidToken, "The token names no audience"},
+	ReasonAudienceMismatch:    {KindInvalidToken, "The token is meant for another audience"},
+	ReasonSubjectMismatch:     {KindInvalidToken, "The token's subject is not accepted"},
+	ReasonTokenBound:          {KindInvalidToken, "The token is bound to a key, of which there is no proof"},
+	ReasonRevoked:             {KindInvalidToken, "The token has been revoked"},
+	ReasonKeysUnknown:         {KindUnavailable, "The API keys are not known yet"},
+	ReasonCredentialSuspended: {KindForbidden, "The credential that signed the token is suspended"},
+	ReasonCredentialExpired:   {KindInvalidToken, "The credential that signed the token has expired"},
+	ReasonAPIKeyMissing:       {KindUnauthenticated, "An API key is required"},
+	ReasonAPIKeyUnknown:       {KindInvalidToken, "The API key is unknown"},
+	ReasonAPIKeySuspended:     {KindForbidden, "The API key is suspended"},
+	ReasonAPIKeyExpired:       {KindInvalidToken, "The API key has expired"},
+	ReasonAPIKeyElsewhere:     {KindForbidden, "The API key is for other APIs"},
+	ReasonRevocationsUnknown:  {KindUnavailable, "The list of revoked tokens is not known yet"},
+	ReasonClaimMissing:        {KindInvalidToken, "The token lacks a required claim"},
+	ReasonClaimInvalid:        {KindInvalidToken, "A claim of the token has the wrong type"},
+	ReasonScope:               {KindInsufficientScope, "The token's scope does not cover the request"},
+	ReasonClaims:              {KindForbidden, "The token's claims do not allow the request"},
+	ReasonForwardClaim:        {KindForbidden, "A claim of the token cannot be forwarded as a header"},
 
 	ReasonIdentityMissing:     {KindForbidden, "The token does not say who is calling"},
 	ReasonPolicyMissing:       {KindForbidden, "No policy applies to the token"},
