@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,8 +58,13 @@ func New(o Options) *Server {
 			o.Log.Debug("status not sent", slog.Any("error", err))
 		}
 	})
-	mux.Handle("/v1/", o.Manage)
-	return &Server{handler: mux, log: o.Log}
+	return &Server{log: o.Log, handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v1/") { // not by the mux, which would tidy up paths and send clients to what they did not mean
+			o.Manage.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})}
 }
 
 func text(w http.ResponseWriter, status int, body string) {
@@ -111,6 +117,9 @@ func (p *Plan) Discard() {
 	}
 }
 
+// writeTimeout bounds an answer, with the time that a change of the configuration takes before it.
+const writeTimeout = 2 * time.Minute
+
 // Commit opens the new door and closes the old one.
 func (p *Plan) Commit() {
 	if p.same {
@@ -122,7 +131,7 @@ func (p *Plan) Commit() {
 	s.address, s.listener, s.server, s.done = p.address, p.listener, nil, nil
 	if p.listener != nil {
 		s.server = &http.Server{
-			Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+			Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: writeTimeout, IdleTimeout: time.Minute,
 			MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		}
 		s.done = make(chan struct{})

@@ -61,6 +61,8 @@ func (a *API) failWith(w http.ResponseWriter, r *http.Request, what string, err 
 		fail(w, problem{Status: http.StatusBadRequest, Detail: strings.TrimPrefix(err.Error(), errBadRequest.Error()+": ")})
 	case errors.Is(err, store.ErrNotFound):
 		fail(w, notFound(what))
+	case errors.Is(err, store.ErrInvalid), errors.Is(err, store.ErrTooLarge):
+		fail(w, problem{Status: http.StatusUnprocessableEntity, Detail: err.Error()})
 	case errors.Is(err, store.ErrConflict):
 		fail(w, problem{Status: http.StatusPreconditionFailed, Detail: "it has been changed meanwhile; read it again and send its ETag as If-Match"})
 	case errors.Is(err, api.ErrConfigured), errors.Is(err, apikey.ErrExists):
@@ -106,6 +108,15 @@ func read(r *http.Request, into any) error {
 	return nil
 }
 
+// unreadable is the error of a body that did not arrive.
+func unreadable(err error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return err
+	}
+	return badRequest("the body did not arrive: %w", err)
+}
+
 // etag is an entity tag (RFC 9110 section 8.8.3) of a version.
 func etag(version uint64) string { return `"` + strconv.FormatUint(version, 16) + `"` }
 
@@ -130,6 +141,22 @@ func condition(r *http.Request) (store.Condition, error) {
 	}
 	return store.IfVersion(version), nil
 }
+
+// unchanged answers a request that asks only for what is not at a version (RFC 9110 section 13.1.2), and reports whether it has.
+func unchanged(w http.ResponseWriter, r *http.Request, version uint64) bool {
+	known := strings.Join(r.Header.Values("If-None-Match"), ",")
+	for tag := range strings.SplitSeq(known, ",") {
+		if tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/"); tag == etag(version) || tag == "*" {
+			w.Header().Set("ETag", etag(version))
+			w.WriteHeader(http.StatusNotModified)
+			return true
+		}
+	}
+	return false
+}
+
+// pageQuery are the parameters of a list.
+var pageQuery = []string{"after", "limit"}
 
 // The pages of lists.
 const (

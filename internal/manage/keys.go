@@ -33,40 +33,51 @@ type madeKey struct {
 	Secret string `json:"secret"`
 }
 
-func (a *API) keys() {
+func (a *API) keyRoutes() []route {
 	const path = Prefix + "api-keys"
 	const one = path + "/{id}"
-	a.mux.HandleFunc("GET "+path, a.listKeys)
-	a.mux.HandleFunc("POST "+path, a.createKey)
-	a.mux.HandleFunc("GET "+one, func(w http.ResponseWriter, r *http.Request) {
-		k, err := a.options.Keys.Get(r.Context(), r.PathValue("id"))
-		a.answerKey(w, r, k, err)
-	})
-	a.mux.HandleFunc("PUT "+one, func(w http.ResponseWriter, r *http.Request) {
-		var sent newKey
-		err := read(r, &sent)
-		if err == nil && sent.Secret != "" {
-			err = badRequest("the secret of a key cannot be changed; make another key")
-		}
-		if err != nil {
-			a.failWith(w, r, "", err)
-			return
-		}
-		a.updateKey(w, r, func(*apikey.Key) apikey.Key { return sent.key() })
-	})
-	a.mux.HandleFunc("POST "+one+"/suspend", a.suspend(true))
-	a.mux.HandleFunc("POST "+one+"/resume", a.suspend(false))
-	a.mux.HandleFunc("DELETE "+one, func(w http.ResponseWriter, r *http.Request) {
-		c, err := condition(r)
-		if err == nil {
-			err = a.options.Keys.Delete(r.Context(), r.PathValue("id"), c)
-		}
-		if err != nil {
-			a.failWith(w, r, "API key "+r.PathValue("id"), err)
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
-	})
+	return []route{
+		{http.MethodGet, path, pageQuery, a.listKeys},
+		{http.MethodPost, path, nil, a.createKey},
+		{http.MethodGet, one, nil, a.getKey},
+		{http.MethodPut, one, nil, a.putKey},
+		{http.MethodDelete, one, nil, a.deleteKey},
+		{http.MethodPost, one + "/suspend", nil, a.suspend(true)},
+		{http.MethodPost, one + "/resume", nil, a.suspend(false)},
+	}
+}
+
+func (a *API) getKey(w http.ResponseWriter, r *http.Request) {
+	k, err := a.options.Keys.Get(r.Context(), r.PathValue("id"))
+	if err == nil && unchanged(w, r, k.Version) {
+		return
+	}
+	a.answerKey(w, r, k, err)
+}
+
+func (a *API) putKey(w http.ResponseWriter, r *http.Request) {
+	var sent newKey
+	err := read(r, &sent)
+	if err == nil && sent.Secret != "" {
+		err = badRequest("the secret of a key cannot be changed; make another key")
+	}
+	if err != nil {
+		a.failWith(w, r, "", err)
+		return
+	}
+	a.updateKey(w, r, func(*apikey.Key) apikey.Key { return sent.key() })
+}
+
+func (a *API) deleteKey(w http.ResponseWriter, r *http.Request) {
+	c, err := condition(r)
+	if err == nil {
+		err = a.options.Keys.Delete(r.Context(), r.PathValue("id"), c)
+	}
+	if err != nil {
+		a.failWith(w, r, "API key "+r.PathValue("id"), err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (a *API) answerKey(w http.ResponseWriter, r *http.Request, k *apikey.Key, err error) {

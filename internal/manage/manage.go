@@ -56,6 +56,8 @@ type API struct {
 	options Options
 	mux     *http.ServeMux
 	tokens  atomic.Pointer[[]token]
+	// How many requests to change something were done, and how many were refused.
+	done, refused atomic.Uint64
 }
 
 // token is an admin token; of the secret only the hash is kept.
@@ -68,18 +70,14 @@ type token struct {
 // New returns an API that refuses everybody until it is configured.
 func New(o Options) *API {
 	a := &API{options: o, mux: http.NewServeMux()}
-	a.mux.HandleFunc("GET "+Prefix+"openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(openAPI)
-	})
-	a.nouns()
-	a.keys()
-	a.revocations()
-	a.sessions()
-	a.usage()
-	a.mux.HandleFunc(Prefix, func(w http.ResponseWriter, r *http.Request) { fail(w, notFound(r.Method+" "+r.URL.Path)) })
+	for _, one := range a.routes() {
+		a.mux.HandleFunc(one.method+" "+one.path, one.strict())
+	}
 	return a
 }
+
+// Changes are how many requests to change something were done, and how many were refused or failed, those without an admin token that may do so included.
+func (a *API) Changes() (done, refused uint64) { return a.done.Load(), a.refused.Load() }
 
 // Configure sets the admin tokens.
 func (a *API) Configure(tokens []gate.AdminToken) {
@@ -140,42 +138,61 @@ func by(ctx context.Context) string {
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if r.URL.Path == Prefix+"openapi.json" {
-		a.mux.ServeHTTP(w, r)
+	if r.URL.Path == documentPath {
+		a.dispatch(w, r)
 		return
 	}
+	changes := r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions
+	counted := &counter{ResponseWriter: w, status: http.StatusOK}
+	by := a.serve(counted, r, changes)
+	attributes := []any{
+		slog.String("by", by), slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", counted.status), slog.String("remote", r.RemoteAddr),
+	}
+	switch {
+	case counted.status == http.StatusUnauthorized, counted.status == http.StatusForbidden:
+		a.options.Log.Warn("management request refused", attributes...)
+	case changes:
+		a.options.Log.Info("management change", attributes...)
+	}
+	switch {
+	case !changes:
+	case counted.status < http.StatusMultipleChoices:
+		a.done.Add(1)
+	default:
+		a.refused.Add(1)
+	}
+}
+
+// serve answers a request, if its admin token allows it, and returns the token's name, "" if it has none.
+func (a *API) serve(w http.ResponseWriter, r *http.Request, changes bool) (by string) {
 	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	caller, ok := a.find(strings.TrimSpace(secret))
 	if !ok || !strings.EqualFold(scheme, "Bearer") || len(r.Header.Values("Authorization")) != 1 {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="jotgate management"`)
 		fail(w, problem{Status: http.StatusUnauthorized, Detail: "an admin token is needed (admin.tokens of the configuration), as Authorization: Bearer TOKEN"})
-		return
+		return ""
 	}
-	changes := r.Method != http.MethodGet && r.Method != http.MethodHead
 	if changes && !caller.write {
 		fail(w, problem{Status: http.StatusForbidden, Detail: "the admin token has the role read"})
-		return
+		return caller.name
 	}
 	r = r.WithContext(context.WithValue(r.Context(), callerKey{}, caller.name))
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	if !changes {
-		a.mux.ServeHTTP(w, r)
-		return
-	}
-	audited := &auditor{ResponseWriter: w, status: http.StatusOK}
-	a.mux.ServeHTTP(audited, r)
-	a.options.Log.Info("management change", slog.String("by", caller.name), slog.String("method", r.Method), slog.String("path", r.URL.Path),
-		slog.Int("status", audited.status), slog.String("remote", r.RemoteAddr))
+	a.dispatch(w, r)
+	return caller.name
 }
 
-// auditor remembers the status of an answer.
-type auditor struct {
+// counter remembers the status of an answer.
+type counter struct {
 	http.ResponseWriter
 	status int
 }
 
 // WriteHeader implements [http.ResponseWriter].
-func (w *auditor) WriteHeader(status int) {
+func (w *counter) WriteHeader(status int) {
 	w.status = status
 	w.ResponseWriter.WriteHeader(status)
 }
+
+// Unwrap is for [http.ResponseController], which closes connections whose body was too long.
+func (w *counter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -29,16 +29,22 @@ func nounOf(n *api.Noun) (noun, error) {
 	return out, err
 }
 
-// nouns are policies, plans, access rules, group rates, applications and subscriptions.
-func (a *API) nouns() {
+// nounRoutes are policies, plans, access rules, group rates, applications and subscriptions.
+func (a *API) nounRoutes() (all []route) {
 	for _, kind := range api.Kinds() {
 		path := Prefix + string(kind)
 		one := path + "/{name...}" // names may hold slashes
-		a.mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) { a.listNouns(w, r, kind) })
-		a.mux.HandleFunc("GET "+one, func(w http.ResponseWriter, r *http.Request) { a.getNoun(w, r, kind) })
-		a.mux.HandleFunc("PUT "+one, func(w http.ResponseWriter, r *http.Request) { a.putNoun(w, r, kind) })
-		a.mux.HandleFunc("DELETE "+one, func(w http.ResponseWriter, r *http.Request) { a.deleteNoun(w, r, kind) })
+		with := func(serve func(http.ResponseWriter, *http.Request, api.Kind)) http.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request) { serve(w, r, kind) }
+		}
+		all = append(all,
+			route{http.MethodGet, path, pageQuery, with(a.listNouns)},
+			route{http.MethodGet, one, nil, with(a.getNoun)},
+			route{http.MethodPut, one, nil, with(a.putNoun)},
+			route{http.MethodDelete, one, nil, with(a.deleteNoun)},
+		)
 	}
+	return all
 }
 
 func (a *API) listNouns(w http.ResponseWriter, r *http.Request, kind api.Kind) {
@@ -66,6 +72,9 @@ func (a *API) getNoun(w http.ResponseWriter, r *http.Request, kind api.Kind) {
 		a.failWith(w, r, what(kind, r), err)
 		return
 	}
+	if !n.Configured && unchanged(w, r, n.Version) {
+		return
+	}
 	a.answerNoun(w, r, http.StatusOK, &n)
 }
 
@@ -91,15 +100,21 @@ func (a *API) putNoun(w http.ResponseWriter, r *http.Request, kind api.Kind) {
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		a.failWith(w, r, "", err)
+		a.failWith(w, r, "", unreadable(err))
 		return
+	}
+	status := http.StatusOK
+	if _, err := a.options.Nouns.Get(kind, r.PathValue("name")); err != nil {
+		status = http.StatusCreated
+		w.Header().Set("Location", r.URL.EscapedPath())
 	}
 	n, err := a.options.Nouns.Put(r.Context(), kind, r.PathValue("name"), body, c)
 	if err != nil {
+		w.Header().Del("Location")
 		a.failWith(w, r, what(kind, r), err)
 		return
 	}
-	a.answerNoun(w, r, http.StatusOK, &n)
+	a.answerNoun(w, r, status, &n)
 }
 
 func (a *API) deleteNoun(w http.ResponseWriter, r *http.Request, kind api.Kind) {

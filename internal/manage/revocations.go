@@ -14,18 +14,22 @@ type revocation struct {
 	revoke.Revocation
 }
 
-func (a *API) revocations() {
+func (a *API) revocationRoutes() []route {
 	const path = Prefix + "revocations"
-	a.mux.HandleFunc("GET "+path, a.listRevocations)
-	a.mux.HandleFunc("POST "+path, a.addRevocation)
-	a.mux.HandleFunc("DELETE "+path+"/{kind}/{hash}", func(w http.ResponseWriter, r *http.Request) {
-		id := r.PathValue("kind") + "/" + r.PathValue("hash")
-		if err := a.options.Revocations.Remove(r.Context(), revoke.KeyOf(id)); err != nil {
-			a.failWith(w, r, "revocation "+id, err)
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
-	})
+	return []route{
+		{http.MethodGet, path, pageQuery, a.listRevocations},
+		{http.MethodPost, path, nil, a.addRevocation},
+		{http.MethodDelete, path + "/{kind}/{hash}", nil, a.removeRevocation},
+	}
+}
+
+func (a *API) removeRevocation(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("kind") + "/" + r.PathValue("hash")
+	if err := a.options.Revocations.Remove(r.Context(), revoke.KeyOf(id)); err != nil {
+		a.failWith(w, r, "revocation "+id, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (a *API) listRevocations(w http.ResponseWriter, r *http.Request) {

@@ -41,9 +41,11 @@ type limitState struct {
 	Reset float64 `json:"reset_seconds"`
 }
 
-func (a *API) sessions() {
-	a.mux.HandleFunc("POST "+Prefix+"sessions/inspect", func(w http.ResponseWriter, r *http.Request) { a.session(w, r, false) })
-	a.mux.HandleFunc("POST "+Prefix+"sessions/reset", func(w http.ResponseWriter, r *http.Request) { a.session(w, r, true) })
+func (a *API) sessionRoutes() []route {
+	return []route{
+		{http.MethodPost, Prefix + "sessions/inspect", nil, func(w http.ResponseWriter, r *http.Request) { a.session(w, r, false) }},
+		{http.MethodPost, Prefix + "sessions/reset", nil, func(w http.ResponseWriter, r *http.Request) { a.session(w, r, true) }},
+	}
 }
 
 func (a *API) session(w http.ResponseWriter, r *http.Request, reset bool) {

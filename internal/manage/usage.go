@@ -13,8 +13,9 @@ type usageReport struct {
 	Callers []usage.Entry  `json:"callers"`
 }
 
-func (a *API) usage() {
-	a.mux.HandleFunc("GET "+Prefix+"usage", a.readUsage)
+func (a *API) usageRoutes() []route {
+	query := []string{"from", "until", "step", "api", "issuer", "user", "application", "client", "credential", "policy", "subscription", "plan"}
+	return []route{{http.MethodGet, Prefix + "usage", query, a.readUsage}}
 }
 
 // readUsage answers with the sums of the last hour unless from and until (RFC 3339) say otherwise.

@@ -78,7 +78,7 @@ type Nouns struct {
 	options Options
 	mirror  *store.Mirror[id, stored]
 
-	change sync.Mutex // held while a noun is changed here, so that each change is checked against the one before
+	change sync.Mutex // held while a noun is changed here; the lock in the store keeps other gateways away
 	mu     sync.Mutex
 	base   *gate.Config // what the documents say
 	joined uint64       // the generation of the nouns that were joined to them last
@@ -86,13 +86,19 @@ type Nouns struct {
 
 // Open returns the nouns of a store, which it reads in the background and then follows. The caller closes them.
 func Open(o Options) *Nouns {
-	value := func(item store.Item) stored {
-		i, _ := parseKey(item.Key)
-		s := stored{noun: Noun{Kind: i.kind, Name: i.name, Version: item.Version}}
-		s.noun.Value, s.problems = decode(i, item.Value)
-		return s
-	}
-	return &Nouns{options: o, base: new(gate.Config), mirror: store.OpenMirror(o.Store, prefix, o.Log, parseKey, value)}
+	return &Nouns{options: o, base: new(gate.Config), mirror: store.OpenMirror(o.Store, prefix, o.Log, parseKey, read)}
+}
+
+// read is what an item, which has the key of a noun, holds.
+func read(item store.Item) stored {
+	i, _ := parseKey(item.Key)
+	s := stored{noun: Noun{Kind: i.kind, Name: i.name, Version: item.Version}}
+	s.noun.Value, s.problems = decode(i, item.Value)
+	return s
+}
+
+func compare(a, b stored) int {
+	return cmp.Or(cmp.Compare(a.noun.Kind, b.noun.Kind), cmp.Compare(a.noun.Name, b.noun.Name))
 }
 
 // Close ends following the store.
@@ -130,9 +136,7 @@ func (n *Nouns) documents() *gate.Config {
 // all are the stored nouns by kind and name.
 func (n *Nouns) all() []stored {
 	all := n.mirror.Values(time.Now())
-	slices.SortFunc(all, func(a, b stored) int {
-		return cmp.Or(cmp.Compare(a.noun.Kind, b.noun.Kind), cmp.Compare(a.noun.Name, b.noun.Name))
-	})
+	slices.SortFunc(all, compare)
 	return all
 }
 
@@ -230,26 +234,36 @@ func (n *Nouns) Put(ctx context.Context, kind Kind, name string, text []byte, c 
 	if _, ok := kinds[kind]; !ok {
 		return Noun{}, store.ErrNotFound
 	}
-	n.change.Lock()
-	defer n.change.Unlock()
+	key := id{kind, name}.key()
+	if err := store.CheckKey(key); err != nil {
+		return Noun{}, gate.Problems{{Source: Source, Path: "name", Message: fmt.Sprintf("no noun can be called so: %v", err)}}
+	}
 	value, problems := decode(id{kind, name}, text)
 	if problems.Err() != nil {
 		return Noun{}, problems
-	}
-	noun := Noun{Kind: kind, Name: name, Value: value}
-	if err := n.try(kind, name, &noun); err != nil {
-		return Noun{}, err
 	}
 	canonical, err := native.EncodeNoun(value)
 	if err != nil {
 		return Noun{}, err
 	}
-	item := store.Item{Key: id{kind, name}.key(), Value: canonical}
-	if item.Version, err = n.options.Store.Put(ctx, item.Key, item.Value, 0, c); err != nil {
-		return Noun{}, fmt.Errorf("storing it: %w", err)
+	noun := Noun{Kind: kind, Name: name, Value: value}
+	n.change.Lock()
+	defer n.change.Unlock()
+	err = n.locked(ctx, func(ctx context.Context) error {
+		if err := n.try(ctx, kind, name, &noun); err != nil {
+			return err
+		}
+		item := store.Item{Key: key, Value: canonical}
+		if item.Version, err = n.options.Store.Put(ctx, item.Key, item.Value, 0, c); err != nil {
+			return fmt.Errorf("storing it: %w", err)
+		}
+		noun.Version = item.Version
+		n.mirror.Took(item)
+		return nil
+	})
+	if err != nil {
+		return Noun{}, err
 	}
-	noun.Version = item.Version
-	n.mirror.Took(item)
 	return noun, n.apply(ctx)
 }
 
@@ -261,12 +275,21 @@ func (n *Nouns) apply(ctx context.Context) error {
 }
 
 // try checks the whole configuration with a noun changed, or removed if changed is nil.
-func (n *Nouns) try(kind Kind, name string, changed *Noun) error {
+func (n *Nouns) try(ctx context.Context, kind Kind, name string, changed *Noun) error {
 	base := n.documents()
 	if names(base, kind)[name] {
 		return ErrConfigured
 	}
-	all := slices.DeleteFunc(n.all(), func(s stored) bool { return s.noun.Kind == kind && s.noun.Name == name })
+	var all []stored // as the store says now: what another gateway has changed may not be here yet
+	for item, err := range store.All(ctx, n.options.Store, prefix) {
+		if err != nil {
+			return fmt.Errorf("reading what is there: %w", err)
+		}
+		if i, ok := parseKey(item.Key); ok && i != (id{kind, name}) {
+			all = append(all, read(item))
+		}
+	}
+	slices.SortFunc(all, compare)
 	if changed != nil {
 		all = append(all, stored{noun: *changed})
 	}
@@ -280,15 +303,24 @@ func (n *Nouns) Delete(ctx context.Context, kind Kind, name string, c store.Cond
 	if _, ok := kinds[kind]; !ok {
 		return store.ErrNotFound
 	}
+	key := id{kind, name}.key()
+	if store.CheckKey(key) != nil {
+		return store.ErrNotFound
+	}
 	n.change.Lock()
 	defer n.change.Unlock()
-	if err := n.try(kind, name, nil); err != nil {
+	err := n.locked(ctx, func(ctx context.Context) error {
+		if err := n.try(ctx, kind, name, nil); err != nil {
+			return err
+		}
+		if err := n.options.Store.Delete(ctx, key, c); err != nil {
+			return fmt.Errorf("deleting it: %w", err)
+		}
+		n.mirror.Dropped(key)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	key := id{kind, name}.key()
-	if err := n.options.Store.Delete(ctx, key, c); err != nil {
-		return fmt.Errorf("deleting it: %w", err)
-	}
-	n.mirror.Dropped(key)
 	return n.apply(ctx)
 }

@@ -2,9 +2,12 @@ package api_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,4 +212,87 @@ func TestKinds(t *testing.T) {
 			t.Errorf("%s: %v", kind, list)
 		}
 	}
+}
+
+// TestNamesNoStoreTakes: what cannot be the name of anything is said to be the name's fault, and is nowhere.
+func TestNamesNoStoreTakes(t *testing.T) {
+	s := memory.New(0)
+	defer s.Close()
+	n := open(t, s, applied)
+	for _, name := range []string{"a\x00b", "a\nb", "\xff", "\u0085", strings.Repeat("n", 502)} {
+		text, err := json.Marshal(map[string]string{"name": name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var problems gate.Problems
+		if _, err := n.Put(t.Context(), api.Plans, name, text, store.Always()); !errors.As(err, &problems) {
+			t.Errorf("%q: %v", name, err)
+		}
+		if err := n.Delete(t.Context(), api.Plans, name, store.Always()); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("deleting %q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"a/b", "a//../b", "..", "ü 日本", `a"b\c%2F`, "policies/x", strings.Repeat("n", 480)} {
+		text, err := json.Marshal(map[string]string{"name": name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.Put(t.Context(), api.Plans, name, text, store.IfVersion(0)); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+		if got, err := n.Get(api.Plans, name); err != nil || got.Name != name {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// TestGatewaysChangeTogether: of two changes at two gateways that are good one by one and bad together, one is refused.
+func TestGatewaysChangeTogether(t *testing.T) {
+	s := memory.New(0)
+	defer s.Close()
+	here, there := open(t, s, applied), open(t, s, applied)
+	ctx := t.Context()
+	for round := range 20 {
+		name := fmt.Sprint("r", round)
+		text := fmt.Sprintf(`{"name": %q, "everyone": true, "apis": ["*"], "plan": %q}`, name, name)
+		if _, err := here.Put(ctx, api.Plans, name, []byte(fmt.Sprintf(`{"name": %q}`, name)), store.Always()); err != nil {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		var put, deleted error
+		group.Go(func() { _, put = here.Put(ctx, api.AccessRules, name, []byte(text), store.Always()) })
+		group.Go(func() { deleted = there.Delete(ctx, api.Plans, name, store.Always()) })
+		group.Wait()
+		var problems gate.Problems
+		if (put == nil) == (deleted == nil) || !errors.As(errors.Join(put, deleted), &problems) {
+			t.Fatalf("round %d: the rule: %v; its plan's end: %v", round, put, deleted)
+		}
+	}
+	if _, err := s.Get(ctx, "locks/nouns"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the lock is still there: %v", err)
+	}
+}
+
+// TestLockOfAGatewayThatDied: its lock ends by itself; who waits for it too briefly is told.
+func TestLockOfAGatewayThatDied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memory.New(0)
+		defer s.Close()
+		n := open(t, s, applied)
+		if _, err := s.Put(t.Context(), "locks/nouns", []byte("gone"), api.LockTime, store.Always()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := n.Put(ctx, api.Plans, "a", []byte(`{"name": "a"}`), store.Always()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+		begin := time.Now()
+		if _, err := n.Put(t.Context(), api.Plans, "a", []byte(`{"name": "a"}`), store.Always()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begin); took > api.LockTime {
+			t.Errorf("it took %s", took)
+		}
+	})
 }
