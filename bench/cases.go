@@ -37,7 +37,8 @@ type scenario struct {
 	TLS       bool
 	APIs      int   // the number of APIs of jotgate, all of which are called in turn
 	Large     bool  // bodies of 128 kB
-	Full      bool  // two forwarded headers and the access log
+	Limited   bool  // two forwarded headers and a rate limit for each user
+	Full      bool  // that, and the access log
 	One       bool  // jotgate may use one processor only
 	Rates     []int // open loop, requests a second, besides saturation
 	Memory    bool  // memory, connections and start instead of CPU time
@@ -86,7 +87,8 @@ func scenarios() []scenario {
 			scenario{Name: a.name + "-unseen", Text: a.algorithm.String() + ", each token once", Algorithm: a.algorithm, Tokens: tokensUnseen, Kinds: verifiers})
 	}
 	return append(list,
-		scenario{Name: "rs256-full", Text: "RS256, one token, two forwarded headers, metrics and access log", Algorithm: jose.RS256, Tokens: 1, Full: true, Kinds: own},
+		scenario{Name: "rs256-limits", Text: "RS256, one token, two forwarded headers and a rate limit", Algorithm: jose.RS256, Tokens: 1, Limited: true, Kinds: own},
+		scenario{Name: "rs256-full", Text: "RS256, one token, two forwarded headers, a rate limit, metrics and access log", Algorithm: jose.RS256, Tokens: 1, Limited: true, Full: true, Kinds: own},
 		scenario{Name: "rs256-unseen-one", Text: "RS256, each token once, on one processor", Algorithm: jose.RS256, Tokens: tokensUnseen, One: true, Kinds: own},
 		scenario{Name: "plain-one", Text: "no token, on one processor", One: true, Kinds: own},
 		scenario{Name: "rs256-seen-one", Text: "RS256, one token, on one processor", Algorithm: jose.RS256, Tokens: 1, One: true, Kinds: own},

@@ -97,7 +97,7 @@ func TestConfigurations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &spec{folder: "/folder", address: loopback(1), admin: loopback(2), upstream: loopback(3), key: key, cpus: 2, scenario: scenario{APIs: 3, Full: true, TLS: true}, cert: &certificate{certFile: "C", keyFile: "K", bothFile: "B"}}
+	s := &spec{folder: "/folder", address: loopback(1), admin: loopback(2), upstream: loopback(3), key: key, cpus: 2, scenario: scenario{APIs: 3, Limited: true, Full: true, TLS: true}, cert: &certificate{certFile: "C", keyFile: "K", bothFile: "B"}}
 	text, err := jotgateConfig(s, "net/http")
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +107,11 @@ func TestConfigurations(t *testing.T) {
 		Log       struct{ Access bool }
 		APIs      []struct {
 			Name, Match string
-			Auth        struct {
+			Limits      []struct {
+				Per  []string
+				Rate struct{ Limit int }
+			}
+			Auth struct {
 				JWT struct {
 					Claims         string
 					ForwardHeaders map[string]string
@@ -120,6 +124,9 @@ func TestConfigurations(t *testing.T) {
 	}
 	if len(config.APIs) != 3 || config.APIs[2].Match != "PathPrefix(`/api-00002`)" || len(config.APIs[0].Auth.JWT.ForwardHeaders) != 2 || !config.Log.Access || config.Listeners[0].Engine != "net/http" {
 		t.Errorf("jotgate: %s", text)
+	}
+	if limits := config.APIs[1].Limits; len(limits) != 1 || !slices.Equal(limits[0].Per, []string{"identity"}) || limits[0].Rate.Limit != unreached {
+		t.Errorf("jotgate's limits: %+v", limits)
 	}
 	haproxy := haproxyConfig(s)
 	for _, want := range []string{"bind 127.0.0.1:1 backlog 4096 ssl crt B", `jwt_verify("HS256","` + key.secret + `")`, "$.exp", "$.grp", "server up 127.0.0.1:3", "nbthread 2"} {

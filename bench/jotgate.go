@@ -15,6 +15,9 @@ import (
 // ownEngine is jotgate's default engine, among the values of listeners[].engine.
 const ownEngine = "jotgate"
 
+// unreached is a rate a second that no load reaches: it is counted, and refuses nobody.
+const unreached = 1_000_000
+
 type object = map[string]any
 
 // jotgateConfig is the gateway's configuration, in the JSON part of YAML. The checks of tokens are those of haproxyConfig.
@@ -52,12 +55,15 @@ func jotgateConfig(s *spec, engine string) ([]byte, error) {
 		}
 		config["providers"] = []object{provider}
 		rules := object{"providers": []string{"id"}, "claims": fmt.Sprintf("Equals(`grp`, `%s`)", group)}
-		if s.scenario.Full {
+		if s.scenario.Limited {
 			rules["forwardHeaders"] = map[string]string{"X-User": "sub", "X-Group": "grp"}
 		}
 		auth = object{"jwt": rules}
 	}
 	api := object{"name": "api", "match": "PathPrefix(`/`)", "upstream": "back", "auth": auth}
+	if s.scenario.Limited {
+		api["limits"] = []object{{"name": "each-user", "per": []string{"identity"}, "rate": object{"limit": unreached, "period": "1s"}}}
+	}
 	if s.scenario.Hostile {
 		api["timeout"] = "10s" // who drips a body stays for as long
 	}

@@ -45,6 +45,7 @@ type sizes struct {
 	unseen      int           // tokens that are sent once, which is also the number of requests there
 	idle        int           // idle connections
 	settle      time.Duration // before memory is read
+	calm        time.Duration // between reading jotgate's counters and reading its CPU clock
 	poolLimit   int           // of token pools and APIs, in short mode
 	wrkSeconds  int
 	crowd       int // hostile clients
@@ -52,11 +53,11 @@ type sizes struct {
 }
 
 func fullSizes(rounds, requests, unseen int) sizes {
-	return sizes{rounds: rounds, requests: requests, warmup: 2000, seconds: 2, large: max(requests/10, 1), connections: 64, unseen: unseen, idle: idleLimit(9500), settle: 500 * time.Millisecond, poolLimit: math.MaxInt, wrkSeconds: 3, crowd: min(4000, idleLimit(9500)/2), tries: 5}
+	return sizes{rounds: rounds, requests: requests, warmup: 2000, seconds: 2, large: max(requests/10, 1), connections: 64, unseen: unseen, idle: idleLimit(9500), settle: 500 * time.Millisecond, calm: 300 * time.Millisecond, poolLimit: math.MaxInt, wrkSeconds: 3, crowd: min(4000, idleLimit(9500)/2), tries: 5}
 }
 
 func shortSizes() sizes {
-	return sizes{short: true, rounds: 1, requests: 300, warmup: 64, seconds: 0.05, large: 100, connections: 16, unseen: 300, idle: idleLimit(200), settle: 50 * time.Millisecond, poolLimit: 100, wrkSeconds: 1, crowd: 48, tries: 1}
+	return sizes{short: true, rounds: 1, requests: 300, warmup: 64, seconds: 0.05, large: 100, connections: 16, unseen: 300, idle: idleLimit(200), settle: 50 * time.Millisecond, calm: 20 * time.Millisecond, poolLimit: 100, wrkSeconds: 1, crowd: 48, tries: 1}
 }
 
 // bench is everything that the rounds share.

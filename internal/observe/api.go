@@ -21,6 +21,7 @@ var limits = [...]time.Duration{
 
 var (
 	descRequests = desc("requests_total", "Finished requests by API, status code and reason (passed, or the code of the check that refused).", "api", "code", "reason")
+	descDryRun   = desc("dry_run_refusals_total", "Requests that would have been refused by a limit, policy or rule, if it were not in dry-run, by API and reason.", "api", "reason")
 	descDuration = desc("request_duration_seconds", "Time from the request's header to the end of the response, by API.", "api")
 )
 
@@ -33,6 +34,7 @@ type APIMetrics struct {
 	buckets [len(limits) + 1]atomic.Uint64
 	passed  [10]atomic.Pointer[counters] // by the hundreds of the status, and then by the rest of it
 	refused atomic.Pointer[counters]     // by the reason's place in parent.reasons
+	dry     atomic.Pointer[counters]     // so, too: those that would have been refused
 }
 
 // counters are made when one of them is first needed.
@@ -75,6 +77,11 @@ func (a *APIMetrics) Record(x *gate.Exchange, d time.Duration) {
 	}
 	a.buckets[i].Add(1)
 	a.nanos.Add(int64(d))
+	if x.DryRun != "" {
+		if i, known := a.parent.reasons[x.DryRun]; known {
+			at(&a.dry, i).Add(1)
+		}
+	}
 	if x.Denial != nil {
 		if i, known := a.parent.reasons[x.Denial.Reason]; known {
 			at(&a.refused, i).Add(1)
@@ -92,6 +99,7 @@ type apiCollector struct{ metrics *Metrics }
 // Describe says what the collector may send.
 func (apiCollector) Describe(out chan<- *prometheus.Desc) {
 	out <- descRequests
+	out <- descDryRun
 	out <- descDuration
 }
 
@@ -116,6 +124,13 @@ func (c apiCollector) Collect(out chan<- prometheus.Metric) {
 		if refused := a.refused.Load(); refused != nil {
 			for i, reason := range reasons {
 				a.collectRequests(out, &refused[i], reason.Kind().Status(), string(reason))
+			}
+		}
+		if dry := a.dry.Load(); dry != nil {
+			for i, reason := range reasons {
+				if n := dry[i].Load(); n > 0 {
+					out <- prometheus.MustNewConstMetric(descDryRun, prometheus.CounterValue, float64(n), a.name, string(reason))
+				}
 			}
 		}
 	}

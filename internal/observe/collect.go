@@ -12,6 +12,8 @@ type Sources struct {
 	Upstreams     func() []gate.UpstreamStatus
 	Tokens        func() gate.TokenCacheStatus
 	AccessDropped func() uint64
+	Limits        func() gate.LimitStatus
+	Store         func() gate.StoreStatus
 }
 
 // Collect adds what s says to the metrics.
@@ -45,6 +47,12 @@ var (
 	descTokenEntries  = desc("token_cache_entries", "Tokens in the cache.")
 	descTokenBytes    = desc("token_cache_bytes", "Memory taken by the cache, its tables included.")
 	descTokenMaxBytes = desc("token_cache_max_bytes", "Memory that the cache may take; 0 if there is none.")
+	descCounters      = desc("limit_counters", "Counters of limits in the memory of this process.")
+	descHeld          = desc("limit_held_requests", "Requests that throttles hold now.")
+	descSharedOpen    = desc("limit_store_open", "1 while limits are judged without the shared store, because it could not be asked.")
+	descSharedFails   = desc("limit_store_failures_total", "Questions about limits that the shared store has not answered in time.")
+	descFallbacks     = desc("limit_store_fallbacks_total", "Requests whose limits were judged without the shared store, as onStoreFailure says.")
+	descStoreHealthy  = desc("store_healthy", "1 if the store answers.", "driver")
 	descDropped       = desc("access_log_dropped_total", "Access lines lost because their writer was too slow or failed.")
 )
 
@@ -100,6 +108,14 @@ func (c stateCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(descTokenBytes, float64(tokens.Bytes))
 	gauge(descTokenMaxBytes, float64(tokens.MaxBytes))
 	counter(descDropped, c.sources.AccessDropped())
+	limits := c.sources.Limits()
+	gauge(descCounters, float64(limits.Counters))
+	gauge(descHeld, float64(limits.Held))
+	gauge(descSharedOpen, flag(limits.StoreOpen))
+	counter(descSharedFails, limits.StoreFailures)
+	counter(descFallbacks, limits.StoreFallbacks)
+	store := c.sources.Store()
+	gauge(descStoreHealthy, flag(store.Healthy), store.Driver)
 }
 
 func collectParts(s gate.KeySourceStatus, gauge func(*prometheus.Desc, float64, ...string), counter func(*prometheus.Desc, uint64, ...string)) {

@@ -92,6 +92,9 @@ func (l *line) write(x *gate.Exchange, d time.Duration, subject bool) {
 	if x.Denial != nil {
 		b = l.appendText(b, "reason", string(x.Denial.Reason))
 	}
+	if x.DryRun != "" {
+		b = l.appendText(b, "dry_run", string(x.DryRun))
+	}
 	l.text = append(b, "}\n"...)
 }
 

@@ -54,6 +54,7 @@ func TestAccessLine(t *testing.T) {
 			access.Configure(test.config)
 			x := exchange()
 			x.Denial = gate.Deny(gate.ReasonExpired, errors.New("token "+token))
+			x.DryRun = gate.ReasonRateLimited
 			access.Record(x, 1500*time.Microsecond)
 			access.Close()
 			if got := strings.Count(out.String(), "\n"); got != test.lines {
@@ -66,7 +67,7 @@ func TestAccessLine(t *testing.T) {
 			if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 				t.Fatal(err)
 			}
-			if strings.Contains(out.String(), "eyJ") || line["path"] != "/tickets" || line["reason"] != "token_expired" || line["api"] != "tickets" || line["duration_ns"] != 1.5e6 {
+			if strings.Contains(out.String(), "eyJ") || line["path"] != "/tickets" || line["reason"] != "token_expired" || line["dry_run"] != "rate_limited" || line["api"] != "tickets" || line["duration_ns"] != 1.5e6 {
 				t.Errorf("line: %s", out.String())
 			}
 			if _, ok := line["subject"]; ok != test.subject {
@@ -109,6 +110,10 @@ func TestMetrics(t *testing.T) {
 			return gate.TokenCacheStatus{MaxBytes: 1 << 20, Bytes: 4096, Entries: 3, Hits: 13, Misses: 5, Evictions: 2}
 		},
 		AccessDropped: func() uint64 { return 11 },
+		Limits: func() gate.LimitStatus {
+			return gate.LimitStatus{Counters: 12, Held: 3, StoreOpen: true, StoreFailures: 6, StoreFallbacks: 8}
+		},
+		Store: func() gate.StoreStatus { return gate.StoreStatus{Driver: "redis", Healthy: true} },
 	})
 	api := m.API("tickets")
 	if api != m.API("tickets") {
@@ -116,6 +121,7 @@ func TestMetrics(t *testing.T) {
 	}
 	passed, refused := exchange(), exchange()
 	refused.Denial = gate.Deny(gate.ReasonExpired, nil)
+	passed.DryRun = gate.ReasonQuotaExhausted
 	api.Begin()
 	api.Record(passed, 2*time.Millisecond)
 	api.Begin()
@@ -150,6 +156,13 @@ func TestMetrics(t *testing.T) {
 		`jotgate_token_cache_bytes 4096`,
 		`jotgate_token_cache_max_bytes 1.048576e+06`,
 		`jotgate_access_log_dropped_total 11`,
+		`jotgate_dry_run_refusals_total{api="tickets",reason="quota_exhausted"} 1`,
+		`jotgate_limit_counters 12`,
+		`jotgate_limit_held_requests 3`,
+		`jotgate_limit_store_open 1`,
+		`jotgate_limit_store_failures_total 6`,
+		`jotgate_limit_store_fallbacks_total 8`,
+		`jotgate_store_healthy{driver="redis"} 1`,
 	} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("missing: %s", want)
