@@ -108,7 +108,7 @@ func (a *App) Start(ctx context.Context) error {
 		Counters: a.state.counters, Holds: a.state.holds, Revocations: a.state.revocations, Usage: a.state.usage, APIKeys: a.state.keys,
 	})
 	a.server = server.New(server.Options{Handler: a.engine, Log: a.log, Refused: a.engine.Refused})
-	a.metrics.Collect(observe.Sources{Keys: a.keys.Status, Upstreams: a.proxy.Status, Tokens: a.engine.TokenCache, AccessDropped: a.access.Dropped})
+	a.metrics.Collect(observe.Sources{Keys: a.keys.Status, Upstreams: a.proxy.Status, Tokens: a.engine.TokenCache, AccessDropped: a.access.Dropped, Limits: a.state.limitStatus, Store: a.state.status})
 	if err := a.take(ctx, loaded); err != nil {
 		return err
 	}

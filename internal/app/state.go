@@ -247,6 +247,30 @@ func (s *state) fits(config *gate.Config) gate.Problems {
 	return nil
 }
 
+// statusWait is how long the store may take to show that it is there.
+const statusWait = 500 * time.Millisecond
+
+// status asks the store for something that is never there.
+func (s *state) status() gate.StoreStatus {
+	ctx, cancel := context.WithTimeout(context.Background(), statusWait)
+	defer cancel()
+	status := gate.StoreStatus{Driver: s.config.Driver}
+	_, err := s.store.Get(ctx, "status/none")
+	if status.Healthy = errors.Is(err, store.ErrNotFound); !status.Healthy {
+		status.Error = fmt.Sprint(err)
+	}
+	return status
+}
+
+func (s *state) limitStatus() gate.LimitStatus {
+	status := gate.LimitStatus{Counters: s.local.Len(), Held: s.holds.Held()}
+	if s.guard != nil {
+		g := s.guard.State()
+		status.StoreOpen, status.StoreFailures, status.StoreFallbacks = g.Open, g.Failures, g.Fallbacks
+	}
+	return status
+}
+
 // close lets go of everything; what has a place to be kept is kept.
 func (s *state) close(log *slog.Logger) {
 	if s == nil {

@@ -23,6 +23,8 @@ type Status struct {
 	Providers  []gate.KeySourceStatus `json:"providers"`
 	Upstreams  []gate.UpstreamStatus  `json:"upstreams"`
 	TokenCache gate.TokenCacheStatus  `json:"token_cache"`
+	Store      gate.StoreStatus       `json:"store"`
+	Limits     gate.LimitStatus       `json:"limits"`
 }
 
 // ConfigurationStatus says which configuration is in force.
@@ -53,6 +55,7 @@ func (a *App) Status() Status {
 	s.Providers = a.keys.Status()
 	s.Upstreams = a.proxy.Status()
 	s.TokenCache = a.engine.TokenCache()
+	s.Store, s.Limits = a.state.status(), a.state.limitStatus()
 	return s
 }
 

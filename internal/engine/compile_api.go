@@ -27,6 +27,7 @@ func (c *compiler) checkAPI(a *gate.API) {
 		_, problems := compilePublic(a, i)
 		c.problems = append(c.problems, problems...)
 	}
+	c.checkLimitsPath(a)
 	switch {
 	case a.Auth.JWT != nil && a.Auth.Anonymous:
 		c.problem(&a.Origin, "auth", "keep one of them", "jwt and anonymous contradict each other")
@@ -86,6 +87,11 @@ func (c *compiler) api(a *gate.API) *api {
 	protected.steps, public.steps = compiled(steps.protected), compiled(steps.public)
 	made.protected, made.public = &protected, &public
 	made.selector, made.limits = steps.selector, steps.limits
+	if a.LimitsPath != "" {
+		limited := base
+		limited.steps, limited.upstream = compiled(steps.known), ownLimits{steps.limits}
+		made.limited, made.limitsAt = &limited, a.LimitsPath
+	}
 	for i := range a.Public {
 		p, _ := compilePublic(a, i)
 		made.open = append(made.open, p)
@@ -133,8 +139,7 @@ func compilePublic(a *gate.API, i int) (publicPath, gate.Problems) {
 	case out.path == "":
 		add(at, "for example path: /health", "path or pathPrefix is missing")
 	default:
-		canonical, err := match.CanonicalPath(out.path)
-		if err != nil || canonical.Routing != out.path || canonical.Ambiguous() {
+		if !isCanonical(out.path) {
 			add(where, "start with /, without . and .. segments, percent-encoding and ;", "%q is no canonical path, so no request could have it", out.path)
 		}
 	}
@@ -147,6 +152,30 @@ func compilePublic(a *gate.API, i int) (publicPath, gate.Problems) {
 		}
 	}
 	return out, problems
+}
+
+// isCanonical reports whether requests can have a path, as rules see it, and every back end reads it alike.
+func isCanonical(path string) bool {
+	canonical, err := match.CanonicalPath(path)
+	return err == nil && canonical.Routing == path && !canonical.Ambiguous()
+}
+
+// checkLimitsPath reports what is wrong with the path at which callers are told their limits.
+func (c *compiler) checkLimitsPath(a *gate.API) {
+	if a.LimitsPath == "" {
+		return
+	}
+	if !isCanonical(a.LimitsPath) {
+		c.problem(&a.Origin, "limitsPath", "start with /, without . and .. segments, percent-encoding and ;", "%q is no canonical path, so no request could have it", a.LimitsPath)
+	}
+	if a.Auth.Anonymous {
+		c.problem(&a.Origin, "limitsPath", "remove it, or ask for jwt or apiKey", "an anonymous API knows no caller whose limits it could tell")
+	}
+	for i := range a.Public {
+		if p, problems := compilePublic(a, i); problems.Err() == nil && (p.matches("GET", a.LimitsPath) || p.matches("HEAD", a.LimitsPath)) {
+			c.problem(&a.Origin, "limitsPath", "choose another path", "public[%d] opens this path for callers that nobody knows", i)
+		}
+	}
 }
 
 // collectProtected gathers every header in which some API tells who is calling. All of them are removed from the requests to all APIs, for two APIs may share an upstream.

@@ -55,7 +55,9 @@ type api struct {
 	broken    bool
 	protected *route
 	public    *route
+	limited   *route // answers callers what their limits are; nil if limitsPath is not set
 	open      []publicPath
+	limitsAt  string           // where
 	selector  *policy.Selector // nil if valid credentials are enough
 	limits    *limits.Step     // nil if nothing is counted
 }
@@ -200,8 +202,11 @@ func (s *Snapshot) lookup(x *gate.Exchange, path string) *route {
 
 func (r *route) trace(t *gate.Trace) {
 	c := gate.Check{Name: "route", Expected: r.api.rule, Got: "API " + r.api.name}
-	if r == r.api.public {
+	switch r {
+	case r.api.public:
 		c.Got += ", public path"
+	case r.api.limited:
+		c.Got += ", the caller's limits"
 	}
 	if r.api.broken {
 		c.Reason = gate.ReasonQuarantined

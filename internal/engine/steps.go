@@ -16,6 +16,7 @@ import (
 // stepLists are the steps of an API's two routes.
 type stepLists struct {
 	protected, public []gate.Step
+	known             []gate.Step      // up to who is calling
 	selector          *policy.Selector // nil if valid credentials are enough
 	limits            *limits.Step     // nil if nothing is counted
 }
@@ -54,6 +55,7 @@ func (c *compiler) steps(a *gate.API, verifier *jwt.Verifier) (stepLists, gate.P
 	find, forward, more := c.credentials(a, verifier, selector)
 	problems = append(problems, more...)
 	lists.protected = append(lists.protected, find)
+	lists.known = slices.Clone(lists.protected)
 	if selector != nil {
 		lists.protected = append(lists.protected, access.New(a))
 	}

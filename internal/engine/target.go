@@ -76,6 +76,9 @@ func (p publicPath) matches(method, path string) bool {
 
 // route returns the route of the API for a request: the public one only where a public path matches.
 func (a *api) route(method, path string) *route {
+	if a.limited != nil && path == a.limitsAt && (method == "GET" || method == "HEAD") {
+		return a.limited
+	}
 	for i := range a.open {
 		if a.open[i].matches(method, path) {
 			return a.public

@@ -31,6 +31,9 @@ type API struct {
 	Realm string `yaml:"realm"`
 	// Limits hold for the API, whoever calls, public paths included.
 	Limits []APILimit `yaml:"limits"`
+	// LimitsPath is a path, one that match lets through, whose GET the gateway answers itself: with the caller's limits and what is left of them, as JSON. It takes from no limit and needs the API's credentials, but no grant of
+	// a policy or rule for this path. Whatever the upstream has there cannot be read through this API. Empty: there is none.
+	LimitsPath string `yaml:"limitsPath"`
 	// MaxBodyBytes is the limit of a request body; above it the answer is 413. It can only lower the listener's limit. 0: the listener's limit alone.
 	MaxBodyBytes Bytes `yaml:"maxBodyBytes"`
 	// Timeout bounds the whole exchange, except for upgraded connections. 0: no limit.

@@ -58,6 +58,25 @@ type TokenCacheStatus struct {
 	Evictions uint64 `json:"evictions"`
 }
 
+// StoreStatus is the state of the store.
+type StoreStatus struct {
+	Driver string `json:"driver"`
+	// Healthy says that it answered when it was asked just now; Error is what it said otherwise.
+	Healthy bool   `json:"healthy"`
+	Error   string `json:"error,omitempty"`
+}
+
+// LimitStatus is the state of what limits are counted by. The counts are of all configurations since the start.
+type LimitStatus struct {
+	// Counters is how many counters are in the memory of this process, Held how many requests throttles hold now.
+	Counters int `json:"counters"`
+	Held     int `json:"held"`
+	// StoreOpen says that limits are judged without the shared store now, because it could not be asked. StoreFailures counts the questions that it has not answered in time, StoreFallbacks those that were answered without it.
+	StoreOpen      bool   `json:"store_open"`
+	StoreFailures  uint64 `json:"store_failures"`
+	StoreFallbacks uint64 `json:"store_fallbacks"`
+}
+
 // UpstreamStatus is the state of an upstream.
 type UpstreamStatus struct {
 	Upstream string         `json:"upstream"`
