@@ -14,6 +14,7 @@ import (
 	"github.com/jotgate/jotgate/internal/dialect/native"
 	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/keys"
+	"github.com/jotgate/jotgate/internal/limit"
 	"github.com/jotgate/jotgate/internal/observe"
 	"github.com/jotgate/jotgate/internal/proxy"
 	"github.com/jotgate/jotgate/jose"
@@ -71,6 +72,23 @@ apis:
     timeout: 30s
 `
 
+// limited limits each user of the measured API, and all of them together.
+const limited = `    limits:
+      - {name: each, per: [identity], rate: {limit: 1000000}}
+      - {name: all, quota: {limit: 1000000000, period: 24h}}
+`
+
+// noted is a record of usage as the management API keeps one: it only counts here.
+type noted struct{ records int }
+
+func (n *noted) Record(*gate.Exchange, time.Duration) { n.records++ }
+
+// nobodyRevoked are revocations that are asked at every request.
+type nobodyRevoked struct{ asked int }
+
+func (n *nobodyRevoked) Check(*gate.Identity, time.Time) (uint64, error) { return 1, nil }
+func (n *nobodyRevoked) Generation() uint64                              { n.asked++; return 1 }
+
 // bench is an engine whose upstream answers at once.
 type bench struct {
 	*Engine
@@ -80,9 +98,12 @@ type bench struct {
 	x        gate.Exchange
 	token    string
 	proxied  bool
+	usage    noted
+	revoked  nobodyRevoked
 }
 
-func newBench(tb testing.TB, log gate.Log) *bench {
+// newBench makes one with the measured API, to which more of its settings may be added.
+func newBench(tb testing.TB, log gate.Log, more ...string) *bench {
 	tb.Helper()
 	logger := slog.New(slog.DiscardHandler)
 	b := &bench{access: observe.NewAccessLog(io.Discard), upstream: &answering{body: []byte("{}")}}
@@ -90,6 +111,7 @@ func newBench(tb testing.TB, log gate.Log) *bench {
 	options := Options{
 		Log: logger, Metrics: observe.NewMetrics("test"), Access: b.access,
 		Keys: keys.NewManager(keys.Options{Log: logger}), Proxy: proxy.NewManager(proxy.Options{Log: logger}),
+		Counters: limit.NewMemory(0), Usage: &b.usage, Revocations: &b.revoked,
 	}
 	b.Engine = New(options)
 	tb.Cleanup(func() {
@@ -98,7 +120,7 @@ func newBench(tb testing.TB, log gate.Log) *bench {
 		options.Proxy.Close()
 		b.access.Close()
 	})
-	result := native.Load("test.yaml", []byte(measured), tb.TempDir(), nil)
+	result := native.Load("test.yaml", []byte(measured+strings.Join(more, "")), tb.TempDir(), nil)
 	if err := result.Problems.Err(); err != nil {
 		tb.Fatal(err)
 	}
@@ -162,13 +184,17 @@ func TestHitAllocations(t *testing.T) {
 		name  string
 		log   gate.Log
 		proxy bool // the request comes from a trusted proxy
+		more  string
 	}{
-		{"no access log", gate.Log{}, false},
-		{"access log", gate.Log{Access: true}, false},
-		{"access log with subject", gate.Log{Access: true, AccessSubject: true}, true},
+		{"no access log", gate.Log{}, false, ""},
+		{"access log", gate.Log{Access: true}, false, ""},
+		{"access log with subject", gate.Log{Access: true, AccessSubject: true}, true, ""},
+		{"limits", gate.Log{}, false, limited},
+		{"everything", gate.Log{Access: true, AccessSubject: true}, true, limited},
+		{"limits in other fields", gate.Log{Access: true}, false, limited + "limits: {headers: quota}\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBench(t, tt.log)
+			b := newBench(t, tt.log, tt.more)
 			b.proxied = tt.proxy
 			if n := testing.AllocsPerRun(1000, func() {
 				if status := b.serve(); status != 200 {
@@ -180,6 +206,12 @@ func TestHitAllocations(t *testing.T) {
 			if b.upstream.requests < 1000 || b.x.Out.Get("X-User") != "alice" || b.x.Out.Count("X-Role") != 2 || b.x.Out.Has("Authorization") ||
 				tt.proxy && b.x.Out.Get("X-Forwarded-For") != "198.51.100.7, 192.0.2.1" {
 				t.Errorf("%d requests, the last one was %v", b.upstream.requests, b.x.Out)
+			}
+			if b.usage.records < 1000 || b.revoked.asked < 1000 {
+				t.Errorf("%d records of usage, %d questions about revocations", b.usage.records, b.revoked.asked)
+			}
+			if told := b.x.Reply.Has("RateLimit") || b.x.Reply.Has("X-RateLimit-Remaining"); told != (tt.more != "") {
+				t.Errorf("the answer was %v", b.x.Reply)
 			}
 			if status := b.TokenCache(); status.Hits < 1000 || status.Misses != 1 {
 				t.Errorf("%+v", status)
@@ -233,9 +265,13 @@ func TestManyAPIsAllocateNothing(t *testing.T) {
 
 // BenchmarkHit is all that the gateway does to a request with a token seen before, but for the network.
 func BenchmarkHit(bb *testing.B) {
-	for _, access := range []bool{false, true} {
-		bb.Run(fmt.Sprint("access=", access), func(bb *testing.B) {
-			b := newBench(bb, gate.Log{Access: access})
+	for _, tt := range []struct {
+		name   string
+		access bool
+		more   string
+	}{{"bare", false, ""}, {"access", true, ""}, {"limits", false, limited}, {"everything", true, limited}} {
+		bb.Run(tt.name, func(bb *testing.B) {
+			b := newBench(bb, gate.Log{Access: tt.access}, tt.more)
 			bb.ReportAllocs()
 			for bb.Loop() {
 				if status := b.serve(); status != 200 {
