@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"internal/store/*":        {"internal/store", "internal/limit"},
 	"internal/gate":           {"internal/claims", "internal/limit"},
 	"internal/apikey":         {"internal/gate", "internal/store"},
+	"internal/credential":     {"jose", "internal/store"},
 	"internal/usage":          {"internal/gate", "internal/store"},
 	"internal/revoke":         {"internal/claims", "internal/gate", "internal/store"},
 	"internal/policy":         {"internal/claims", "internal/predicate", "internal/gate", "internal/limit", "internal/match"},
@@ -38,7 +39,7 @@ var mayImport = map[string][]string{
 	"internal/keys":           {"jose", "internal/gate"},
 	"internal/h1":             {"internal/gate"},
 	"internal/rawconn":        {},
-	"internal/jwt":            {"jose", "internal/predicate", "internal/claims", "internal/gate", "internal/keys"},
+	"internal/jwt":            {"jose", "internal/predicate", "internal/claims", "internal/gate", "internal/keys", "internal/credential"},
 	"internal/step/*":         {"internal/predicate", "internal/gate", "internal/claims", "internal/limit", "internal/jwt", "internal/apikey", "internal/match"},
 	"internal/proxy":          {"internal/gate", "internal/h1", "internal/rawconn"},
 	"internal/engine":         {"jose", "internal/predicate", "internal/claims", "internal/gate", "internal/observe", "internal/match", "internal/keys", "internal/jwt", "internal/step/*", "internal/proxy", "internal/policy", "internal/limit", "internal/apikey"},
@@ -57,18 +58,19 @@ var mayImport = map[string][]string{
 
 // onlyIn says which packages may use a library: one library, one job, one importer.
 var onlyIn = map[string][]string{
-	"github.com/prometheus/client_golang": {"internal/observe"},
-	"go.yaml.in/yaml":                     {"internal/dialect/native"},
-	"github.com/redis/rueidis":            {"internal/store/redis"},
-	"modernc.org/sqlite":                  {"internal/store/sqlite"},
-	"github.com/fsnotify/fsnotify":        {"internal/source/file", "internal/keys", "internal/server"},
-	"github.com/spf13/cobra":              {"cmd/jotgate"},
-	"filippo.io/mldsa":                    {"jose"},
-	"github.com/decred/dcrd":              {"jose"},
-	"encoding/json":                       {"jose", "internal/admin", "internal/engine", "internal/keys", "internal/demo", "internal/demo/idp", "internal/demo/tickets", "internal/app", "internal/apikey", "internal/revoke", "internal/usage", "internal/manage", "internal/dialect/native", "cmd/jotgate"},
-	"net/http/httputil":                   {},
-	"crypto/md5":                          {},
-	"math/rand":                           {"internal/keys", "internal/proxy"}, // jitter
+	"github.com/prometheus/client_golang":   {"internal/observe"},
+	"go.yaml.in/yaml":                       {"internal/dialect/native"},
+	"github.com/redis/rueidis":              {"internal/store/redis"},
+	"modernc.org/sqlite":                    {"internal/store/sqlite"},
+	"github.com/fsnotify/fsnotify":          {"internal/source/file", "internal/keys", "internal/server"},
+	"github.com/spf13/cobra":                {"cmd/jotgate"},
+	"filippo.io/mldsa":                      {"jose"},
+	"github.com/decred/dcrd":                {"jose"},
+	"encoding/json":                         {"jose", "internal/admin", "internal/engine", "internal/keys", "internal/demo", "internal/demo/idp", "internal/demo/tickets", "internal/app", "internal/apikey", "internal/credential", "internal/revoke", "internal/usage", "internal/manage", "internal/dialect/native", "cmd/jotgate"},
+	"github.com/santhosh-tekuri/jsonschema": {}, // tests only
+	"net/http/httputil":                     {},
+	"crypto/md5":                            {},
+	"math/rand":                             {"internal/keys", "internal/proxy"}, // jitter
 }
 
 type file struct {

@@ -99,6 +99,12 @@ func (e *Engine) Prepare(config *gate.Config) (*Snapshot, gate.Problems) {
 func (c *compiler) acquire() {
 	for i := range c.config.Providers {
 		p := &c.config.Providers[i]
+		if p.Individual != nil {
+			compiled, problems := jwt.NewProvider(p, jwt.NewIndividual(p.Individual, c.options.Credentials))
+			c.problems = append(c.problems, problems...)
+			c.providers[p.Name] = compiled
+			continue
+		}
 		source, problems := c.options.Keys.Acquire(p)
 		c.problems = append(c.problems, problems...)
 		if source == nil {

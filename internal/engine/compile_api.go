@@ -37,6 +37,7 @@ func (c *compiler) checkAPI(a *gate.API) {
 		c.problem(&a.Origin, "auth", "name jwt or apiKey, or say anonymous: true to let everybody in", "it is not said who may call the API")
 	}
 	if a.Auth.JWT != nil {
+		c.checkIndividual(a)
 		c.verifier(a)
 	}
 	_, problems := c.steps(a, nil)

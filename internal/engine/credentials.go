@@ -1,6 +1,10 @@
 package engine
 
 import (
+	"fmt"
+	"slices"
+	"strings"
+
 	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/jwt"
 	"github.com/jotgate/jotgate/internal/policy"
@@ -26,6 +30,40 @@ func schemeOf(a *gate.API) string {
 		}
 	}
 	return schemeAPIKey
+}
+
+// checkIndividual refuses rules on what callers say of themselves: with a provider of individual keys, every claim but sub is the caller's own word.
+func (c *compiler) checkIndividual(a *gate.API) {
+	own := ""
+	for i := range c.config.Providers {
+		if p := &c.config.Providers[i]; p.Individual != nil && slices.Contains(a.Auth.JWT.Providers, p.Name) {
+			own = p.Name
+		}
+	}
+	if own == "" {
+		return
+	}
+	refuse := func(path string) {
+		c.problem(&a.Origin, path, "use the groups and policies of the credentials, or make two APIs", "callers with a key of provider %s sign their tokens themselves, so what this asks for they could say of themselves", own)
+	}
+	if len(a.Auth.JWT.Scopes) > 0 {
+		refuse("auth.jwt.scopes")
+	}
+	if a.Auth.JWT.Claims != "" {
+		refuse("auth.jwt.claims")
+	}
+	for name, claim := range a.Auth.JWT.ForwardHeaders {
+		if claim != "sub" {
+			refuse("auth.jwt.forwardHeaders." + name)
+		}
+	}
+	for i := range a.Limits {
+		for k, per := range a.Limits[i].Per {
+			if strings.HasPrefix(per, "claim:") && per != "claim:sub" {
+				refuse(fmt.Sprintf("limits[%d].per[%d]", i, k))
+			}
+		}
+	}
 }
 
 // credentials makes the steps of an API that find out who is calling, and that tell the upstream. The verifier may be nil when the steps are only made for their problems.

@@ -37,6 +37,8 @@ type Options struct {
 	Revocations jwt.Revocations
 	// APIKeys know the API keys; nil: they are never known, and every API key is answered 503.
 	APIKeys credentials.Directory
+	// Credentials know the individual keys of callers; nil: they are never known, and every token of their providers is answered 503.
+	Credentials jwt.Credentials
 	// Usage takes the record of every exchange; nil: nobody.
 	Usage Recorder
 }

@@ -29,9 +29,9 @@ type Identity struct {
 	// Groups, Email, TokenName, ClientID and Application are what the provider's identity settings find in the token; empty where there is nothing.
 	Groups                                  []string
 	Email, TokenName, ClientID, Application string
-	// Policies are the policies that an API key names; tokens name theirs in claims.
+	// Policies are the policies that an API key or individual key names; other tokens name theirs in claims.
 	Policies []string
-	// Credential is the name of the API key or individual key that was used, "" for others.
+	// Credential is the ID of the API key or individual key that was used, "" for others. With one, nothing that the claims say gives any rights.
 	Credential string
 	// Session is what the identity may do at this API; nil if a valid token is all that the API asks for.
 	Session *Session
@@ -54,6 +54,11 @@ func NewOwnerKey(owner, id string) limit.Key {
 		return limit.NewKey("api key", id)
 	}
 	return limit.NewKey("api key owner", owner)
+}
+
+// NewIndividualKey is the UserKey of the subject of an individual key of a provider that takes any issuer: what such a token says of its issuer is the caller's own word, by which he could have many keys.
+func NewIndividualKey(provider, subject string) limit.Key {
+	return limit.NewKey("individual key", provider, subject)
 }
 
 // Size is about how many bytes of memory the identity holds on to, beside itself and its claims.

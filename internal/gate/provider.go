@@ -30,6 +30,9 @@ type Provider struct {
 	Discovery bool `yaml:"discovery"`
 	// DiscoveryURL is the address of the discovery document, if it is not at the issuer's well-known place (say, because the gateway reaches the provider under an internal name). It implies discovery.
 	DiscoveryURL string `yaml:"discoveryURL"`
+	// Individual takes tokens that callers sign themselves, each with a secret or key of his own, which the management API keeps. What such a token claims is the caller's own word, so only its sub, which must be the credential's, is believed:
+	// groups, application and policies are those of the credential.
+	Individual *Individual `yaml:"individual"`
 	// Fetch tunes how key sets are fetched by URL.
 	Fetch Fetch `yaml:"fetch"`
 
@@ -64,6 +67,17 @@ type Provider struct {
 
 // SetDefaults fills in what a configuration leaves out.
 func (p *Provider) SetDefaults() { p.MaxTokenBytes = 16 << 10 }
+
+// Individual says how the credential of a caller who signs his tokens himself is found. At least one of the two is set; kid counts before sub.
+type Individual struct {
+	// ByKeyID finds the credential that is called like the token's kid.
+	ByKeyID bool `yaml:"byKeyID"`
+	// BySubject finds the credential that is called like the token's sub.
+	BySubject bool `yaml:"bySubject"`
+}
+
+// SetDefaults fills in what a configuration leaves out.
+func (i *Individual) SetDefaults() { i.ByKeyID, i.BySubject = true, true }
 
 // ClockSkew is how far a provider's clock may be off, for each of the three time claims. At most 10 minutes each.
 type ClockSkew struct {

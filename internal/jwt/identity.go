@@ -78,7 +78,13 @@ func (p *Provider) Identity(payload string) (*gate.Identity, error) {
 		return nil, err
 	}
 	var v verified
-	t := newToken(&proof{provider: p, key: new(jose.Key), claims: *set}, &v)
+	proved := &proof{provider: p, key: new(jose.Key), claims: *set}
+	if p.individual != nil {
+		if proved.credential, err = p.individual.named(set); err != nil {
+			return nil, err
+		}
+	}
+	t := newToken(proved, &v)
 	t.identity.KeyID, t.identity.Algorithm = "", ""
 	return &t.identity, nil
 }

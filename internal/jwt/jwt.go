@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/jotgate/jotgate/internal/claims"
+	"github.com/jotgate/jotgate/internal/credential"
 	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/keys"
 	"github.com/jotgate/jotgate/jose"
@@ -116,6 +117,7 @@ type proof struct {
 	provider   *Provider
 	key        *jose.Key
 	generation uint64
+	credential *credential.Credential
 	algorithm  jose.Algorithm
 	claims     claims.Set
 	// The token and its decoded payload, in one piece of memory.
@@ -159,7 +161,12 @@ func (v *Verifier) prove(ctx context.Context, token string, keep bool, trace *ga
 		return proof{}, err
 	}
 	p.generation = p.provider.keys.Generation() // before the keys are asked for: a token is never taken for newer than its key
-	if p.key, err = p.provider.verify(ctx, m, trace); err != nil {
+	if p.provider.individual != nil {
+		err = p.provider.verifyIndividual(m, &p, trace)
+	} else {
+		p.key, err = p.provider.verify(ctx, m, trace)
+	}
+	if err != nil {
 		return proof{}, err
 	}
 	p.algorithm = header.Algorithm

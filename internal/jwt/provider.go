@@ -17,6 +17,7 @@ type Provider struct {
 	issuer             string
 	anyIssuer          bool
 	keys               Keys
+	individual         *Individual // the keys, if they are of single callers
 	algorithms         jose.Algorithms
 	types              []string // without "application/"; nil: the default
 	typeText           string   // for explanations, as are the others of the name
@@ -42,6 +43,7 @@ func NewProvider(p *gate.Provider, source Keys) (*Provider, gate.Problems) {
 		return nil, problems
 	}
 	made.keys = source
+	made.individual, _ = source.(*Individual)
 	return made, problems
 }
 

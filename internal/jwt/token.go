@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/jotgate/jotgate/internal/claims"
+	"github.com/jotgate/jotgate/internal/credential"
 	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/jose"
 )
@@ -15,6 +16,8 @@ type Token struct {
 	*verified
 	exp, nbf, iat date
 	bound         bool // to a key of the client
+	// credential is what the token was verified with; nil if that was a key of the provider.
+	credential *credential.Credential
 }
 
 // verified is the part of a token that stays when it has been judged. The identity holds a pointer to the claims, so it must not move.
@@ -47,7 +50,7 @@ func (d date) given() bool { return d.kind != claims.Absent && d.err == nil }
 // newToken returns the token that p proves; what stays of it is put into v.
 func newToken(p *proof, v *verified) (t Token) {
 	t.verified = v
-	t.provider, t.key, t.generation, t.claims = p.provider, p.key, p.generation, p.claims
+	t.provider, t.key, t.credential, t.generation, t.claims = p.provider, p.key, p.credential, p.generation, p.claims
 	t.identity = gate.Identity{Provider: p.provider.name, KeyID: p.key.KeyID(), Algorithm: p.algorithm.String(), Claims: &t.claims}
 	for name, v := range t.claims.Root().Members() { // once, instead of a search for each
 		switch name {
@@ -72,6 +75,9 @@ func newToken(p *proof, v *verified) (t Token) {
 		t.identity.Issued = t.iat.at
 	}
 	t.provider.identity.fill(&t.identity)
+	if t.credential != nil {
+		t.own()
+	}
 	return t
 }
 
@@ -91,7 +97,7 @@ func (t *Token) Judge(now time.Time, trace *gate.Trace) (*gate.Identity, error) 
 	}
 	// Called by their names and not through a list, so that a token need not be on the heap to be judged.
 	if note(t.expiry(now, explain)) || note(t.notBefore(now, explain)) || note(t.issuedAt(now, explain)) || note(t.age(now, explain)) ||
-		note(t.lifetime(explain)) || note(t.audience(explain)) || note(t.subject(explain)) || note(t.binding(explain)) {
+		note(t.lifetime(explain)) || note(t.audience(explain)) || note(t.subject(explain)) || note(t.individual(now, explain)) || note(t.binding(explain)) {
 		return nil, denial
 	}
 	for _, path := range t.provider.required {

@@ -21,6 +21,9 @@ func (t *Token) window() window {
 			w.stop(t.iat.at.Add(most + 1)) // the maximum itself is allowed
 		}
 	}
+	if t.credential != nil && !t.credential.Expires.IsZero() {
+		w.stop(t.credential.Expires)
+	}
 	if t.exp.given() {
 		w.stop(t.exp.at.Add(t.provider.skew.Exp))
 	}

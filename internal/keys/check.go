@@ -58,6 +58,10 @@ func check(p *gate.Provider) (static []*jose.Key, problems gate.Problems) {
 	case kindDiscovery:
 		c.discovery()
 		c.fetch()
+	case kindIndividual:
+		if !p.Individual.ByKeyID && !p.Individual.BySubject {
+			c.fail("individual", "set one of byKeyID and bySubject", "no credential would ever be found")
+		}
 	}
 	return static, c.problems
 }
@@ -73,6 +77,7 @@ func kindsOf(p *gate.Provider) (kinds []string) {
 		{kindFile, p.JWKSFile != ""},
 		{kindURLs, len(p.JWKSURLs) > 0},
 		{kindDiscovery, p.Discovery || p.DiscoveryURL != ""},
+		{kindIndividual, p.Individual != nil},
 	} {
 		if k.has {
 			kinds = append(kinds, k.kind)
@@ -93,7 +98,7 @@ func (c *checker) kind() string {
 		}
 		return kinds[0]
 	case len(kinds) == 0:
-		c.fail("", "set one of secret, publicKey, jwksFile, jwksURLs and discovery", "the provider has no source of keys")
+		c.fail("", "set one of secret, publicKey, jwksFile, jwksURLs, discovery and individual", "the provider has no source of keys")
 	case kinds[0] == kindSecret:
 		c.fail("secret", "remove one of them; to take tokens of both kinds, make two providers",
 			"a shared secret beside %s: whoever knows the public keys must not be able to pass them off as the secret", strings.Join(kinds[1:], " and "))

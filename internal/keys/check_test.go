@@ -60,7 +60,7 @@ func TestCheck(t *testing.T) {
 		change func(p *gate.Provider)
 		want   []string
 	}{
-		{"no source", func(*gate.Provider) {}, []string{"providers[0]: the provider has no source of keys (set one of secret, publicKey, jwksFile, jwksURLs and discovery)"}},
+		{"no source", func(*gate.Provider) {}, []string{"providers[0]: the provider has no source of keys (set one of secret, publicKey, jwksFile, jwksURLs, discovery and individual)"}},
 		{"two sources", func(p *gate.Provider) { p.PublicKey = ec; p.Discovery = true },
 			[]string{"providers[0].discovery: the provider has more than one source of keys: publicKey, discovery (keep one of them)"}},
 		{"secret beside addresses", func(p *gate.Provider) { p.Secret = gate.NewSecret(long); p.JWKSURLs = []string{"https://a/"} },

@@ -27,4 +27,6 @@ const (
 	kindFile      = "jwksFile"
 	kindURLs      = "jwksURLs"
 	kindDiscovery = "discovery"
+	// kindIndividual has no source here: its keys are those of single callers.
+	kindIndividual = "individual"
 )

@@ -177,7 +177,7 @@ func (s *selection) choose(b *Book, id *gate.Identity) chosen {
 	for _, name := range id.Policies {
 		c.add(b, name)
 	}
-	if id.Claims != nil {
+	if id.Claims != nil && id.Credential == "" { // whoever has a credential of his own says in its claims what he likes
 		s.fromClaims(b, id, &c)
 	}
 	if len(c.policies)+len(c.unknown) == 0 && !c.malformed && !c.scopes {

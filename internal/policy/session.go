@@ -179,9 +179,9 @@ func (m *maker) subscriptionLevels() {
 	m.note(c)
 }
 
-// claimsAllow evaluates an expression over the claims; an identity without a token has none.
+// claimsAllow evaluates an expression over the claims. An identity without a token has none, and those of a token that the caller signed himself are his own word.
 func (m *maker) claimsAllow(expr *claims.Expr) bool {
-	return m.id.Claims != nil && expr.Eval(m.id.Claims)
+	return m.id.Claims != nil && m.id.Credential == "" && expr.Eval(m.id.Claims)
 }
 
 // sessions makes the session, and those that follow when policies end. It is nil after a refusal.
