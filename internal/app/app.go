@@ -105,7 +105,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.engine = engine.New(engine.Options{
 		Log: a.log, Metrics: a.metrics, Access: a.access, Keys: a.keys, Proxy: a.proxy,
-		Counters: a.state.counters, Holds: a.state.holds, Revocations: a.state.revocations, Usage: a.state.usage, APIKeys: a.state.keys,
+		Counters: a.state.counters, Holds: a.state.holds, Revocations: a.state.revocations, Usage: a.state.usage, APIKeys: a.state.keys, Credentials: a.state.credentials,
 	})
 	a.server = server.New(server.Options{Handler: a.engine, Log: a.log, Refused: a.engine.Refused})
 	a.metrics.Collect(observe.Sources{Keys: a.keys.Status, Upstreams: a.proxy.Status, Tokens: a.engine.TokenCache, AccessDropped: a.access.Dropped, Limits: a.state.limitStatus, Store: a.state.status})

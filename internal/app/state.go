@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jotgate/jotgate/internal/apikey"
+	"github.com/jotgate/jotgate/internal/credential"
 	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/keys"
 	"github.com/jotgate/jotgate/internal/limit"
@@ -50,6 +51,7 @@ type state struct {
 
 	revocations *revoke.List
 	keys        *apikey.Directory
+	credentials *credential.Directory
 	nouns       *api.Nouns
 	usage       *usage.Recorder
 }
@@ -71,11 +73,12 @@ func openState(ctx context.Context, config *gate.Config, o stateOptions) (*state
 	}
 	s.revocations = revoke.Open(s.store, o.log)
 	s.keys = apikey.Open(s.store, o.log)
+	s.credentials = credential.Open(s.store, o.log)
 	s.nouns = api.Open(api.Options{Store: s.store, Log: o.log, Check: o.check, Apply: o.apply})
 	s.usage = usage.NewRecorder(usage.Options{Log: o.log, Store: s.store, Node: rand.Text(), Open: s.openSink(o.stdout)})
 	ctx, cancel := context.WithTimeout(ctx, loadWait)
 	defer cancel()
-	for _, wait := range []func(context.Context) error{s.revocations.WaitLoaded, s.keys.WaitLoaded, s.nouns.WaitLoaded} {
+	for _, wait := range []func(context.Context) error{s.revocations.WaitLoaded, s.keys.WaitLoaded, s.credentials.WaitLoaded, s.nouns.WaitLoaded} {
 		if err := wait(ctx); err != nil {
 			s.close(o.log)
 			return nil, fmt.Errorf("the store (%s) could not be read within %s; without it nobody knows which tokens were revoked: %w", config.Store.Driver, loadWait, err)
@@ -281,6 +284,9 @@ func (s *state) close(log *slog.Logger) {
 	}
 	if s.nouns != nil {
 		s.nouns.Close()
+	}
+	if s.credentials != nil {
+		s.credentials.Close()
 	}
 	if s.keys != nil {
 		s.keys.Close()
