@@ -188,3 +188,16 @@ func TestKeysAreConcurrent(t *testing.T) {
 	}
 	group.Wait()
 }
+
+// BenchmarkKnownKey is what a key in use costs.
+func BenchmarkKnownKey(b *testing.B) {
+	d, now, asked := directory(b), time.Now(), 0
+	_, secret := create(b, d, apikey.Key{Owner: "alice"})
+	keys := NewKeys(KeyOptions{API: "a", Directory: d, Rules: counted(&asked), Cache: new(KeyCache)})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := keys.admit(secret, now, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
