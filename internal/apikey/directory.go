@@ -153,6 +153,9 @@ func (d *Directory) Update(ctx context.Context, id string, k Key, c store.Condit
 		return nil, store.ErrConflict
 	}
 	k.ID, k.Prefix, k.Created, k.CreatedBy = old.ID, old.Prefix, old.Created, old.CreatedBy
+	if k.Expires.Equal(old.Expires) {
+		now = old.Created // what has ended may be changed in other ways, for example be suspended
+	}
 	if err := k.Check(now); err != nil {
 		return nil, err
 	}

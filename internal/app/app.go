@@ -152,7 +152,7 @@ func (a *App) take(ctx context.Context, loaded Loaded) error {
 	if problems := a.state.fits(loaded.Config); problems != nil {
 		return problems
 	}
-	config, problems := a.state.nouns.Join(loaded.Config)
+	config, generation, problems := a.state.nouns.Join(loaded.Config)
 	if problems.Err() != nil {
 		return problems
 	}
@@ -206,6 +206,7 @@ func (a *App) take(ctx context.Context, loaded Loaded) error {
 		door.Commit()
 	}
 	a.last = loaded
+	a.state.nouns.Adopt(loaded.Config, generation)
 	loaded.Config = config
 	loaded.Problems = append(loaded.Problems, problems...)
 	a.taken(loaded)

@@ -59,7 +59,7 @@ func (a *API) failWith(w http.ResponseWriter, r *http.Request, what string, err 
 		fail(w, problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the body is longer than %d bytes", maxBody)})
 	case errors.Is(err, errBadRequest):
 		fail(w, problem{Status: http.StatusBadRequest, Detail: strings.TrimPrefix(err.Error(), errBadRequest.Error()+": ")})
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrInvalid) && what != "": // nothing can be called so
 		fail(w, notFound(what))
 	case errors.Is(err, store.ErrInvalid), errors.Is(err, store.ErrTooLarge):
 		fail(w, problem{Status: http.StatusUnprocessableEntity, Detail: err.Error()})

@@ -148,7 +148,11 @@ func (a *API) updateKey(w http.ResponseWriter, r *http.Request, change func(*api
 		return
 	}
 	changed, now := change(k), a.options.Now()
-	if err := changed.Check(now); err != nil {
+	check := now
+	if changed.Expires.Equal(k.Expires) {
+		check = k.Created // what has ended may be suspended
+	}
+	if err := changed.Check(check); err != nil {
 		a.failWith(w, r, "", badRequest("%w", err))
 		return
 	}

@@ -142,7 +142,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.dispatch(w, r)
 		return
 	}
-	changes := r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions
+	changes := r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions && r.URL.Path != inspectPath
 	counted := &counter{ResponseWriter: w, status: http.StatusOK}
 	by := a.serve(counted, r, changes)
 	attributes := []any{

@@ -103,16 +103,15 @@ func (a *API) putNoun(w http.ResponseWriter, r *http.Request, kind api.Kind) {
 		a.failWith(w, r, "", unreadable(err))
 		return
 	}
-	status := http.StatusOK
-	if _, err := a.options.Nouns.Get(kind, r.PathValue("name")); err != nil {
-		status = http.StatusCreated
-		w.Header().Set("Location", r.URL.EscapedPath())
-	}
 	n, err := a.options.Nouns.Put(r.Context(), kind, r.PathValue("name"), body, c)
 	if err != nil {
-		w.Header().Del("Location")
 		a.failWith(w, r, what(kind, r), err)
 		return
+	}
+	status := http.StatusOK
+	if n.Created {
+		status = http.StatusCreated
+		w.Header().Set("Location", r.URL.EscapedPath())
 	}
 	a.answerNoun(w, r, status, &n)
 }

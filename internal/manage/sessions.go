@@ -41,9 +41,12 @@ type limitState struct {
 	Reset float64 `json:"reset_seconds"`
 }
 
+// inspectPath is a POST that changes nothing: claims do not belong into a path, which is logged.
+const inspectPath = Prefix + "sessions/inspect"
+
 func (a *API) sessionRoutes() []route {
 	return []route{
-		{http.MethodPost, Prefix + "sessions/inspect", nil, func(w http.ResponseWriter, r *http.Request) { a.session(w, r, false) }},
+		{http.MethodPost, inspectPath, nil, func(w http.ResponseWriter, r *http.Request) { a.session(w, r, false) }},
 		{http.MethodPost, Prefix + "sessions/reset", nil, func(w http.ResponseWriter, r *http.Request) { a.session(w, r, true) }},
 	}
 }

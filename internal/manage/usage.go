@@ -37,8 +37,16 @@ func (a *API) readUsage(w http.ResponseWriter, r *http.Request) {
 		a.failWith(w, r, "", badRequest("from and until are times such as 2026-01-31T15:00:00Z, step is a duration such as 5m: %w", err))
 		return
 	}
-	if steps := until.Sub(from) / max(step, time.Minute); until.Before(from) || steps >= usage.MaxBuckets {
-		a.failWith(w, r, "", badRequest("from must be before until, with at most %d steps between them", usage.MaxBuckets))
+	// As long ago as it may be, and as far ahead: times whose minutes can be counted.
+	minutes := (until.Unix()-from.Unix())/60 + 2
+	switch {
+	case step < time.Minute:
+		err = badRequest("step must be at least 1m")
+	case !from.Before(until) || from.Unix() < 0 || minutes/int64(step/time.Minute) >= usage.MaxBuckets-1:
+		err = badRequest("from must be after 1969 and before until, with less than %d steps between them", usage.MaxBuckets-1)
+	}
+	if err != nil {
+		a.failWith(w, r, "", err)
 		return
 	}
 	filter := usage.Filter{

@@ -39,6 +39,8 @@ type Noun struct {
 	// Configured says that it is part of the configuration's documents; Version is that of the stored noun otherwise.
 	Configured bool
 	Version    uint64
+	// Created is set by [Nouns.Put] if there was none of the name.
+	Created bool
 }
 
 // id is what a noun is known by.
@@ -81,7 +83,7 @@ type Nouns struct {
 	change sync.Mutex // held while a noun is changed here; the lock in the store keeps other gateways away
 	mu     sync.Mutex
 	base   *gate.Config // what the documents say
-	joined uint64       // the generation of the nouns that were joined to them last
+	joined uint64       // the generation of the nouns that are in force with them
 }
 
 // Open returns the nouns of a store, which it reads in the background and then follows. The caller closes them.
@@ -110,16 +112,22 @@ func (n *Nouns) WaitLoaded(ctx context.Context) error { return n.mirror.WaitLoad
 // Changed receives something after nouns have changed, here or at another gateway.
 func (n *Nouns) Changed() <-chan struct{} { return n.mirror.Changed() }
 
-// Join returns the configuration of the documents with the nouns of the store added, and remembers config, which must not change, as what later changes are checked against. The problems are stored nouns that
-// cannot be read, and, as warnings, those whose names the documents use too, which have no effect.
-func (n *Nouns) Join(config *gate.Config) (*gate.Config, gate.Problems) {
-	n.mu.Lock()
-	n.base, n.joined = config, n.mirror.Generation()
-	n.mu.Unlock()
-	return join(config, n.all())
+// Join returns the configuration of the documents with the nouns of the store added, and their generation, for [Nouns.Adopt]. The problems are stored nouns that cannot be read, and, as warnings, those whose
+// names the documents use too, which have no effect.
+func (n *Nouns) Join(config *gate.Config) (joined *gate.Config, generation uint64, problems gate.Problems) {
+	generation = n.mirror.Generation()
+	joined, problems = join(config, n.all())
+	return joined, generation, problems
 }
 
-// Stale reports whether nouns have changed since they were last joined.
+// Adopt says that a configuration of documents, which must not change, is in force, joined to the nouns of a generation: later changes are checked against it.
+func (n *Nouns) Adopt(config *gate.Config, generation uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.base, n.joined = config, generation
+}
+
+// Stale reports whether nouns have changed since some were last adopted.
 func (n *Nouns) Stale() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -250,9 +258,11 @@ func (n *Nouns) Put(ctx context.Context, kind Kind, name string, text []byte, c 
 	n.change.Lock()
 	defer n.change.Unlock()
 	err = n.locked(ctx, func(ctx context.Context) error {
-		if err := n.try(ctx, kind, name, &noun); err != nil {
+		there, err := n.try(ctx, kind, name, &noun)
+		if err != nil {
 			return err
 		}
+		noun.Created = !there
 		item := store.Item{Key: key, Value: canonical}
 		if item.Version, err = n.options.Store.Put(ctx, item.Key, item.Value, 0, c); err != nil {
 			return fmt.Errorf("storing it: %w", err)
@@ -274,18 +284,21 @@ func (n *Nouns) apply(ctx context.Context) error {
 	return nil
 }
 
-// try checks the whole configuration with a noun changed, or removed if changed is nil.
-func (n *Nouns) try(ctx context.Context, kind Kind, name string, changed *Noun) error {
+// try checks the whole configuration with a noun changed, or removed if changed is nil, and reports whether the store has one of the name.
+func (n *Nouns) try(ctx context.Context, kind Kind, name string, changed *Noun) (there bool, err error) {
 	base := n.documents()
 	if names(base, kind)[name] {
-		return ErrConfigured
+		return false, ErrConfigured
 	}
 	var all []stored // as the store says now: what another gateway has changed may not be here yet
 	for item, err := range store.All(ctx, n.options.Store, prefix) {
 		if err != nil {
-			return fmt.Errorf("reading what is there: %w", err)
+			return false, fmt.Errorf("reading what is there: %w", err)
 		}
-		if i, ok := parseKey(item.Key); ok && i != (id{kind, name}) {
+		switch i, ok := parseKey(item.Key); {
+		case i == (id{kind, name}):
+			there = true
+		case ok:
 			all = append(all, read(item))
 		}
 	}
@@ -295,7 +308,7 @@ func (n *Nouns) try(ctx context.Context, kind Kind, name string, changed *Noun) 
 	}
 	joined, problems := join(base, all)
 	problems = append(problems, n.options.Check(joined)...)
-	return problems.Err()
+	return there, problems.Err()
 }
 
 // Delete removes a noun, if the condition holds and the configuration is good without it. The errors are those of Put, and store.ErrNotFound.
@@ -310,7 +323,7 @@ func (n *Nouns) Delete(ctx context.Context, kind Kind, name string, c store.Cond
 	n.change.Lock()
 	defer n.change.Unlock()
 	err := n.locked(ctx, func(ctx context.Context) error {
-		if err := n.try(ctx, kind, name, nil); err != nil {
+		if _, err := n.try(ctx, kind, name, nil); err != nil {
 			return err
 		}
 		if err := n.options.Store.Delete(ctx, key, c); err != nil {

@@ -65,7 +65,7 @@ func TestNouns(t *testing.T) {
 	times := 0
 	n := open(t, s, func(context.Context) error { times++; return nil })
 	documents := &gate.Config{Plans: []gate.Plan{{Name: "fixed"}}}
-	n.Join(documents)
+	n.Adopt(documents, 0)
 	ctx := t.Context()
 
 	// The rule needs its plan, and the plan stays while the rule needs it.
@@ -90,9 +90,12 @@ func TestNouns(t *testing.T) {
 	if diff := cmp.Diff([]string{"fixed (configured)", "p1"}, namesOf(n.List(api.Plans))); diff != "" {
 		t.Error(diff)
 	}
-	joined, problems := n.Join(documents)
+	joined, _, problems := n.Join(documents)
 	if len(problems) > 0 || len(joined.Plans) != 2 || len(joined.AccessRules) != 1 || joined.Plans[1].Rate.Limit != 5 || joined.Plans[1].Rate.Period != time.Second {
 		t.Errorf("%+v, %v", joined, problems)
+	}
+	if !n.Stale() {
+		t.Error("what was only joined counts as in force")
 	}
 	if len(documents.Plans) != 1 {
 		t.Error("the documents have changed")
@@ -125,7 +128,7 @@ func TestRefused(t *testing.T) {
 	s := memory.New(0)
 	defer s.Close()
 	n := open(t, s, applied)
-	n.Join(&gate.Config{Plans: []gate.Plan{{Name: "fixed"}}})
+	n.Adopt(&gate.Config{Plans: []gate.Plan{{Name: "fixed"}}}, 0)
 	for _, test := range []struct {
 		kind       api.Kind
 		name, text string
@@ -171,7 +174,7 @@ func TestOtherGateway(t *testing.T) {
 		if took := time.Since(begin); took > time.Second {
 			t.Errorf("it took %s", took)
 		}
-		if joined, _ := there.Join(new(gate.Config)); len(joined.Plans) != 1 || joined.Plans[0].Name != "p/1" {
+		if joined, _, _ := there.Join(new(gate.Config)); len(joined.Plans) != 1 || joined.Plans[0].Name != "p/1" {
 			t.Errorf("%+v", joined)
 		}
 	})
@@ -187,7 +190,7 @@ func TestJoinProblems(t *testing.T) {
 		}
 	}
 	n := open(t, s, applied)
-	joined, problems := n.Join(&gate.Config{Plans: []gate.Plan{{Name: "fixed"}}})
+	joined, _, problems := n.Join(&gate.Config{Plans: []gate.Plan{{Name: "fixed"}}})
 	if len(joined.Plans) != 1 || len(problems) != 2 || len(problems.Errors()) != 1 || !strings.Contains(problems.Errors()[0].Path, "plans[broken]") {
 		t.Errorf("%+v: %v", joined, problems)
 	}
