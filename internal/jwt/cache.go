@@ -259,8 +259,16 @@ func (s *cacheShard) slot(e *entry, now time.Time) (_ *cacheSet, free int, evict
 		}
 	}
 	for _, set := range [...]*cacheSet{first, second} {
-		if i := s.room(set, now); i >= 0 {
+		if i := set.free(); i >= 0 {
 			return set, i, 0
+		}
+	}
+	for _, set := range [...]*cacheSet{first, second} {
+		for i := range set.slots {
+			if set.slots[i].Load().lost(now) {
+				s.drop(set, i)
+				return set, i, 0
+			}
 		}
 	}
 	for range ways + 1 { // the second round finds what the first has unmarked, or takes what was hit again meanwhile
@@ -274,16 +282,10 @@ func (s *cacheShard) slot(e *entry, now time.Time) (_ *cacheSet, free int, evict
 	return first, free, 1
 }
 
-// room returns a place of a set that is free, or whose entry will never be used again and goes; -1 if there is none.
-func (s *cacheShard) room(set *cacheSet, now time.Time) int {
-	for i := range set.slots {
-		if set.slots[i].Load() == nil {
-			return i
-		}
-	}
-	for i := range set.slots {
-		if set.slots[i].Load().lost(now) {
-			s.drop(set, i)
+// free returns a place that nobody has, -1 if there is none.
+func (s *cacheSet) free() int {
+	for i := range s.slots {
+		if s.slots[i].Load() == nil {
 			return i
 		}
 	}
