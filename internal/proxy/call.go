@@ -12,6 +12,7 @@ import (
 
 	"github.com/jotgate/jotgate/internal/gate"
 	codec "github.com/jotgate/jotgate/internal/h1"
+	"github.com/jotgate/jotgate/internal/rawconn"
 )
 
 const (
@@ -343,7 +344,7 @@ func (c *call) read(p []byte, limit time.Duration, forHead bool) (int, error) {
 			return 0, errStopped
 		case failed, !timedOut(err):
 			return 0, err
-		case c.client != nil && (!c.sending || c.sent.Load()) && c.client.Gone():
+		case c.client != nil && (!c.sending || c.sent.Load()) && c.client.Gone() && rawconn.Probe(c.link.raw) != rawconn.Readable: // an answer that is there by now is not too late
 			return 0, errGone
 		}
 		c.now = after(c.now)

@@ -52,7 +52,7 @@ type door struct {
 }
 
 // openDoor forwards everything to u. edit may be nil.
-func openDoor(tb testing.TB, u *gate.Upstream, edit func(*gate.Exchange)) *door {
+func openDoor(tb testing.TB, u *gate.Upstream, edit func(*gate.Exchange), change ...func(*gate.Listener)) *door {
 	tb.Helper()
 	d := &door{tb: tb, manager: proxy.NewManager(proxy.Options{}), results: make(chan result, 4096), edit: edit}
 	up, problems := d.manager.Acquire(u)
@@ -65,6 +65,9 @@ func openDoor(tb testing.TB, u *gate.Upstream, edit func(*gate.Exchange)) *door 
 	l.SetDefaults()
 	l.Name, l.Address = "test", "127.0.0.1:0"
 	l.MaxBodyBytes = 200 << 20
+	for _, f := range change {
+		f(&l)
+	}
 	plan, err := set.Prepare([]gate.Listener{l})
 	if err != nil {
 		tb.Fatal(err)

@@ -105,6 +105,20 @@ func TestAskErrors(t *testing.T) {
 			}
 		})
 	})
+	t.Run("the time is over already", func(t *testing.T) {
+		both(t, func(e ends) {
+			_ = e.c.SetReadDeadline(time.Unix(1, 0))
+			sent, n, err := rawconn.Ask(e.c, []byte("?"), make([]byte, 8))
+			if sent != 1 || n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%d, %d, %v", sent, n, err)
+			}
+			got := make([]byte, 1)
+			_ = e.far.SetReadDeadline(time.Now().Add(10 * time.Second))
+			if _, err := io.ReadFull(e.far, got); string(got) != "?" || err != nil {
+				t.Errorf("the other side got %q, %v", got, err)
+			}
+		})
+	})
 	t.Run("the other side takes nothing", func(t *testing.T) {
 		both(t, func(e ends) {
 			_ = e.c.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))

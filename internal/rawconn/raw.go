@@ -172,21 +172,21 @@ func (c *Conn) Ask(out, p []byte) (sent, n int, err error) {
 	defer c.reading.Unlock()
 	c.in, c.got, c.inErr = p, 0, 0
 	c.asking, c.unsent, c.askErr = true, out, 0
-	err = c.raw.Read(c.tryAsk)
+	waited := c.raw.Read(c.tryAsk)
 	rest := c.unsent
 	c.in, c.unsent = nil, nil
 	if sent = len(out) - len(rest); sent == len(out) {
-		return sent, c.got, c.readError(err)
+		return sent, c.got, c.readError(waited)
 	}
-	switch {
-	case err != nil:
-		return sent, 0, c.opError("read", err)
-	case c.askErr != 0:
+	if c.askErr != 0 {
 		return sent, 0, c.opError("write", os.NewSyscallError("write", c.askErr))
 	}
-	more, err := c.Write(rest)
+	more, err := c.Write(rest) // some of it, or all if the reader's time was over before it began
 	if sent += more; err != nil {
 		return sent, 0, err
+	}
+	if waited != nil {
+		return sent, 0, c.opError("read", waited)
 	}
 	c.in = p
 	err = c.raw.Read(c.tryRead)

@@ -55,7 +55,7 @@ type asker interface {
 }
 
 // Ask writes out to c, on which nothing has come that was not read (Probe can tell), and reads what then comes into p: Write and Read, without an attempt to read what cannot be there yet. Neither may be empty. If sent is less than
-// len(out), err is what kept the rest from being written, and nothing was read. Otherwise n and err are those of the Read. A read deadline that is past keeps out from being written too.
+// len(out), err is what kept the rest from being written, and nothing was read. Otherwise n and err are those of the Read: a read deadline that is past does not keep out from being written.
 func Ask(c net.Conn, out, p []byte) (sent, n int, err error) {
 	if a, ok := c.(asker); ok {
 		return a.Ask(out, p)
