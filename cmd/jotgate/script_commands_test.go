@@ -81,11 +81,11 @@ func awaitLine(ts *testscript.TestScript, file string, expression *regexp.Regexp
 	return ""
 }
 
-// signalCommand sends a signal to the program that was last started in the background: signal HUP|TERM|INT.
+// signalCommand sends a signal to the program that was last started in the background: signal HUP|TERM|INT|KILL.
 func signalCommand(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]os.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT}
+	signals := map[string]os.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}
 	if neg || len(args) != 1 || signals[args[0]] == nil {
-		ts.Fatalf("usage: signal HUP|TERM|INT")
+		ts.Fatalf("usage: signal HUP|TERM|INT|KILL")
 	}
 	running := ts.BackgroundCmds()
 	if len(running) == 0 {

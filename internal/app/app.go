@@ -108,7 +108,10 @@ func (a *App) Start(ctx context.Context) error {
 		Counters: a.state.counters, Holds: a.state.holds, Revocations: a.state.revocations, Usage: a.state.usage, APIKeys: a.state.keys, Credentials: a.state.credentials,
 	})
 	a.server = server.New(server.Options{Handler: a.engine, Log: a.log, Refused: a.engine.Refused})
-	a.metrics.Collect(observe.Sources{Keys: a.keys.Status, Upstreams: a.proxy.Status, Tokens: a.engine.TokenCache, AccessDropped: a.access.Dropped, Limits: a.state.limitStatus, Store: a.state.status})
+	a.metrics.Collect(observe.Sources{
+		Keys: a.keys.Status, Upstreams: a.proxy.Status, Tokens: a.engine.TokenCache, AccessDropped: a.access.Dropped, Limits: a.state.limitStatus, Store: a.state.status,
+		Usage: a.state.usage.Dropped, Revocations: a.state.revocations.Len, APIKeys: a.state.keys.Len, Management: a.manage.Load().Changes,
+	})
 	if err := a.take(ctx, loaded); err != nil {
 		return err
 	}

@@ -14,6 +14,12 @@ type Sources struct {
 	AccessDropped func() uint64
 	Limits        func() gate.LimitStatus
 	Store         func() gate.StoreStatus
+	// Usage are the usage records that were lost.
+	Usage func() (overload, failed uint64)
+	// Revocations and APIKeys are how many are known.
+	Revocations, APIKeys func() int
+	// Management are the requests to change something through the management API.
+	Management func() (done, refused uint64)
 }
 
 // Collect adds what s says to the metrics.
@@ -53,6 +59,10 @@ var (
 	descSharedFails   = desc("limit_store_failures_total", "Questions about limits that the shared store has not answered in time.")
 	descFallbacks     = desc("limit_store_fallbacks_total", "Requests whose limits were judged without the shared store, as onStoreFailure says.")
 	descStoreHealthy  = desc("store_healthy", "1 if the store answers.", "driver")
+	descUsageDropped  = desc("usage_dropped_total", "Usage records that were lost: by overload, or because a sink or the store failed.", "cause")
+	descRevocations   = desc("revocations", "Revocations that are known.")
+	descAPIKeys       = desc("api_keys", "API keys that are known.")
+	descManagement    = desc("management_changes_total", "Requests to change something through the management API: done, or refused and failed.", "result")
 	descDropped       = desc("access_log_dropped_total", "Access lines lost because their writer was too slow or failed.")
 )
 
@@ -116,6 +126,14 @@ func (c stateCollector) Collect(out chan<- prometheus.Metric) {
 	counter(descFallbacks, limits.StoreFallbacks)
 	store := c.sources.Store()
 	gauge(descStoreHealthy, flag(store.Healthy), store.Driver)
+	overload, failed := c.sources.Usage()
+	counter(descUsageDropped, overload, "overload")
+	counter(descUsageDropped, failed, "failure")
+	gauge(descRevocations, float64(c.sources.Revocations()))
+	gauge(descAPIKeys, float64(c.sources.APIKeys()))
+	done, refused := c.sources.Management()
+	counter(descManagement, done, "done")
+	counter(descManagement, refused, "refused")
 }
 
 func collectParts(s gate.KeySourceStatus, gauge func(*prometheus.Desc, float64, ...string), counter func(*prometheus.Desc, uint64, ...string)) {

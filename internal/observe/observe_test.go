@@ -114,6 +114,8 @@ func TestMetrics(t *testing.T) {
 			return gate.LimitStatus{Counters: 12, Held: 3, StoreOpen: true, StoreFailures: 6, StoreFallbacks: 8}
 		},
 		Store: func() gate.StoreStatus { return gate.StoreStatus{Driver: "redis", Healthy: true} },
+		Usage: func() (uint64, uint64) { return 21, 22 }, Revocations: func() int { return 23 }, APIKeys: func() int { return 24 },
+		Management: func() (uint64, uint64) { return 25, 26 },
 	})
 	api := m.API("tickets")
 	if api != m.API("tickets") {
@@ -163,6 +165,12 @@ func TestMetrics(t *testing.T) {
 		`jotgate_limit_store_failures_total 6`,
 		`jotgate_limit_store_fallbacks_total 8`,
 		`jotgate_store_healthy{driver="redis"} 1`,
+		`jotgate_usage_dropped_total{cause="overload"} 21`,
+		`jotgate_usage_dropped_total{cause="failure"} 22`,
+		`jotgate_revocations 23`,
+		`jotgate_api_keys 24`,
+		`jotgate_management_changes_total{result="done"} 25`,
+		`jotgate_management_changes_total{result="refused"} 26`,
 	} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("missing: %s", want)
