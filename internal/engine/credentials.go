@@ -73,7 +73,7 @@ func (c *compiler) credentials(a *gate.API, verifier *jwt.Verifier, selector *po
 	if a.Auth.JWT != nil {
 		allow, more := authorize.New(a)
 		problems = append(problems, more...)
-		tokens = jwt.NewAdmission(verifier, rules(allow, selector, forward), c.tokens(), c.options.Revocations)
+		tokens = jwt.NewAdmission(verifier, rules(allow, selector, forward, len(a.Limits) > 0), c.tokens(), c.options.Revocations)
 	}
 	var apiKeys *credentials.Keys
 	if a.Auth.APIKey != nil {
@@ -85,9 +85,12 @@ func (c *compiler) credentials(a *gate.API, verifier *jwt.Verifier, selector *po
 	return find, forward, append(problems, more...)
 }
 
-// rules are what an API concludes from the identity of a token alone, in this order.
-func rules(allow *authorize.Step, selector *policy.Selector, forward *claimheaders.Step) jwt.Rules {
+// rules are what an API concludes from the identity of a token alone, in this order. Where users may be counted, their key is kept with the token.
+func rules(allow *authorize.Step, selector *policy.Selector, forward *claimheaders.Step, counts bool) jwt.Rules {
 	return func(id *gate.Identity, trace *gate.Trace) (gate.Header, error) {
+		if counts || selector != nil {
+			id.KeepUserKey()
+		}
 		denied := allow.Judge(id, trace)
 		if denied == nil || trace != nil { // an explanation goes on; the first refusal stays the answer
 			session, err := selector.Session(id, trace)

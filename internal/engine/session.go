@@ -54,7 +54,7 @@ func (e *Engine) Session(name string, c Caller, now time.Time) (_ *gate.Session,
 		}
 	}
 	for i, use := range x.Uses {
-		if i < granting || use.Group == id.UserKey.Group() {
+		if i < granting || use.Group == id.UserKey().Group() {
 			own = append(own, use)
 		} else {
 			shared = append(shared, use)

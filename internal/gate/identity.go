@@ -22,8 +22,6 @@ type Identity struct {
 
 	// User is who is calling: the first of the provider's identity claims that the token has. It is "" if the token has none of them, or if the first is empty. Two issuers may have users of one name.
 	User string
-	// UserKey tells users apart, of all issuers, in counters: a hash of the user, and of the issuer unless the provider joins issuers. It is zero if User is "".
-	UserKey limit.Key
 	// Issued is when the token was issued (iat), or the API key made; zero if that is not known.
 	Issued time.Time
 	// Groups, Email, TokenName, ClientID and Application are what the provider's identity settings find in the token; empty where there is nothing.
@@ -35,7 +33,26 @@ type Identity struct {
 	Credential string
 	// Session is what the identity may do at this API; nil if a valid token is all that the API asks for.
 	Session *Session
+
+	// JoinsIssuers says that the provider takes users of one name for one, whoever issued their tokens.
+	JoinsIssuers bool
+	key          limit.Key
 }
+
+// UserKey tells users apart, of all issuers, in counters: a hash of the user, and of the issuer unless the provider joins issuers. It is zero if User is "". It is computed for every call, if neither KeepUserKey
+// nor SetUserKey was called before: most APIs count nobody.
+func (i *Identity) UserKey() limit.Key {
+	if i.key != (limit.Key{}) {
+		return i.key
+	}
+	return NewUserKey(i.Issuer, i.User, i.JoinsIssuers)
+}
+
+// KeepUserKey computes UserKey for all later calls. It is for APIs that count users, and must be called before others have the identity.
+func (i *Identity) KeepUserKey() { i.key = i.UserKey() }
+
+// SetUserKey is KeepUserKey with another key, for those who are not told apart by issuer and user.
+func (i *Identity) SetUserKey(key limit.Key) { i.key = key }
 
 // NewUserKey is the UserKey of a user of an issuer, or, if issuers are joined, of the user of that name.
 func NewUserKey(issuer, user string, joined bool) limit.Key {

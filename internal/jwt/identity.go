@@ -98,7 +98,7 @@ func (n *identity) fill(id *gate.Identity) {
 			break
 		}
 	}
-	id.UserKey = gate.NewUserKey(id.Issuer, id.User, n.joined)
+	id.JoinsIssuers = n.joined
 	for _, name := range n.client {
 		if text, _ := set.Find(name).AsString(); text != "" {
 			id.ClientID = text

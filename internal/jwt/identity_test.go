@@ -58,7 +58,7 @@ func TestIdentityClaims(t *testing.T) {
 			if diff := cmp.Diff(test.want, who{id.User, id.ClientID, id.Email, id.TokenName, id.Application, id.Groups}); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
-			if id.UserKey != gate.NewUserKey(issuerA, test.want.User, false) {
+			if id.UserKey() != gate.NewUserKey(issuerA, test.want.User, false) {
 				t.Error("the user's key is of another user")
 			}
 			if !id.Issued.Equal(now.Add(-time.Minute)) {
@@ -80,13 +80,13 @@ func TestUsersOfTwoIssuers(t *testing.T) {
 		}
 		return id
 	}
-	if user(issuerA, false).UserKey == user("https://other.example.com", false).UserKey {
+	if user(issuerA, false).UserKey() == user("https://other.example.com", false).UserKey() {
 		t.Error("two people are one")
 	}
-	if user(issuerA, true).UserKey != user("https://other.example.com", true).UserKey {
+	if user(issuerA, true).UserKey() != user("https://other.example.com", true).UserKey() {
 		t.Error("one person is two")
 	}
-	if user(issuerA, true).UserKey == user(issuerA, false).UserKey {
+	if user(issuerA, true).UserKey() == user(issuerA, false).UserKey() {
 		t.Error("who joins no issuers is joined")
 	}
 }

@@ -106,9 +106,11 @@ func (p *Provider) verifyIndividual(m *jose.Message, proved *proof, trace *gate.
 // own makes the identity that of the credential: what the token claims beside its sub is the caller's own word.
 func (t *Token) own() {
 	c, id := t.credential, &t.identity
-	id.User, id.UserKey = c.Subject, gate.NewUserKey(t.provider.issuer, c.Subject, t.provider.identity.joined)
+	id.User = c.Subject
 	if t.provider.anyIssuer && !t.provider.identity.joined {
-		id.UserKey = gate.NewIndividualKey(t.provider.name, c.Subject)
+		id.SetUserKey(gate.NewIndividualKey(t.provider.name, c.Subject))
+	} else {
+		id.SetUserKey(gate.NewUserKey(t.provider.issuer, c.Subject, t.provider.identity.joined))
 	}
 	id.Groups, id.Policies, id.Application, id.TokenName, id.Credential = c.Groups, c.Policies, c.Application, c.Name, c.ID
 	id.Email, id.ClientID = "", ""

@@ -211,7 +211,7 @@ func TestIndividualClaimsAreNotBelieved(t *testing.T) {
 	if id.User != "carol" || !cmp.Equal(id.Groups, []string{"g-carol"}) || !cmp.Equal(id.Policies, []string{"p"}) || id.Application != "app" || id.ClientID+id.Email != "" || id.Credential != "carol" || id.TokenName != "carol" {
 		t.Errorf("%+v", id)
 	}
-	if other := identity(map[string]any{"iss": "https://other.example.com"}); other.UserKey != id.UserKey || other.UserKey == gate.NewUserKey("https://other.example.com", "carol", false) {
+	if other := identity(map[string]any{"iss": "https://other.example.com"}); other.UserKey() != id.UserKey() || other.UserKey() == gate.NewUserKey("https://other.example.com", "carol", false) {
 		t.Error("who calls decides by his issuer whose limits he uses")
 	}
 }

@@ -6,12 +6,14 @@ import "time"
 // moment changes, so this is all that is left to check of a token that is remembered.
 type window struct {
 	begin, end time.Time
-	endless    bool
 }
+
+// forever is the end of a window that has none. It is later than every date of a token that is ever compared with it.
+func forever() time.Time { return time.Unix(1<<61, 0) }
 
 // window returns when the token is good, which says something only if Judge has passed it at some moment. It is the time checks, solved for now.
 func (t *Token) window() window {
-	w := window{endless: true}
+	w := window{end: forever()}
 	if t.nbf.given() {
 		w.start(t.nbf.at.Add(-t.provider.skew.Nbf))
 	}
@@ -37,8 +39,8 @@ func (w *window) start(at time.Time) {
 }
 
 func (w *window) stop(at time.Time) {
-	if w.endless || at.Before(w.end) {
-		w.end, w.endless = at, false
+	if at.Before(w.end) {
+		w.end = at
 	}
 }
 
@@ -46,11 +48,11 @@ func (w *window) stop(at time.Time) {
 func (w *window) has(now time.Time) bool { return !now.Before(w.begin) && !w.over(now) }
 
 // over reports whether the window has ended for good.
-func (w *window) over(now time.Time) bool { return !w.endless && !now.Before(w.end) }
+func (w *window) over(now time.Time) bool { return !now.Before(w.end) }
 
 // second returns the first whole second since 1970 in which the window is over, or endless: a bound that may be too early for what is beyond the year 2106.
 func (w *window) second() uint32 {
-	if w.endless {
+	if w.end.Equal(forever()) {
 		return endless
 	}
 	return uint32(min(max(w.end.Unix()+1, 0), endless-1))

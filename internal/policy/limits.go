@@ -147,20 +147,23 @@ func (m *maker) ownUse(kind string, o owner, rule limit.Rule) limit.Use {
 
 // use is a counter in the user's group. The algorithm is part of the key, because counters of different ones hold different states.
 func (m *maker) use(kind string, rule limit.Rule, parts ...string) limit.Use {
-	return limit.Use{Key: limit.NewKey(kind, append(parts, algorithms[rule.Algorithm])...), Group: m.id.UserKey.Group(), Rule: rule}
+	return limit.Use{Key: limit.NewKey(kind, append(parts, algorithms[rule.Algorithm])...), Group: m.id.UserKey().Group(), Rule: rule}
 }
 
 // algorithms are parts of keys and must not change.
 var algorithms = [...]string{limit.Bucket: "bucket", limit.FixedWindow: "fixed", limit.SlidingWindow: "sliding"}
 
-func (m *maker) userPart() string { return string(m.id.UserKey[:]) }
+func (m *maker) userPart() string {
+	key := m.id.UserKey()
+	return string(key[:])
+}
 
 // rulePlan is what a request takes from that an access rule lets through.
 func (m *maker) rulePlan(rule *accessRule) []limit.Use {
 	if rule.plan == nil {
 		return nil
 	}
-	parts, group := []string{rule.Name, "user", m.userPart()}, m.id.UserKey.Group()
+	parts, group := []string{rule.Name, "user", m.userPart()}, m.id.UserKey().Group()
 	if rule.plan.Bucket != gate.BucketSubscription && m.id.Application != "" {
 		parts = []string{rule.Name, "application", m.id.Application}
 		group = limit.NewKey("application", m.id.Application).Group()

@@ -64,7 +64,6 @@ func identity(tb testing.TB, token string) *gate.Identity {
 	id := &gate.Identity{Issuer: "https://id.example.com", Claims: set, Issued: issued}
 	text := func(name string) string { s, _ := set.Get(name).AsString(); return s }
 	id.User, id.ClientID, id.Application = text("sub"), text("client_id"), text("azp")
-	id.UserKey = gate.NewUserKey(id.Issuer, id.User, false)
 	id.Groups, _ = set.Get("groups").Strings()
 	if set.Get("iat").Kind() == claims.Null {
 		id.Issued = time.Time{}

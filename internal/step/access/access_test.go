@@ -49,7 +49,7 @@ func identity(t *testing.T, names string) *gate.Identity {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := &gate.Identity{User: "alice", UserKey: gate.NewUserKey("", "alice", false), Issued: now, Claims: set}
+	id := &gate.Identity{User: "alice", Issued: now, Claims: set}
 	if id.Session, err = selector.Session(id, nil); err != nil {
 		t.Fatal(err)
 	}

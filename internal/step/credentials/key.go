@@ -55,10 +55,12 @@ func (k *Keys) Identity(key *apikey.Key) gate.Identity {
 	if user == "" {
 		user = "key:" + key.ID
 	}
-	return gate.Identity{
-		Subject: key.Owner, Expires: key.Expires, Claims: &k.none, User: user, UserKey: gate.NewOwnerKey(key.Owner, key.ID), Issued: key.Created,
+	id := gate.Identity{
+		Subject: key.Owner, Expires: key.Expires, Claims: &k.none, User: user, Issued: key.Created,
 		Groups: key.Groups, TokenName: key.Name, Application: key.Application, Policies: key.Policies, Credential: key.ID,
 	}
+	id.SetUserKey(gate.NewOwnerKey(key.Owner, key.ID))
+	return id
 }
 
 // admit returns the identity of a key at the moment now, and the fields that tell the upstream about it; both are shared and read-only. The error is a *gate.Denial. The key itself is looked up for every

@@ -65,8 +65,8 @@ func (s *Step) add(x *gate.Exchange, l *ownLimit, group string) {
 		u.Key = limit.SumKey(text)
 		u.Group = u.Key.Group()
 		x.Taken.Text = text[:0]
-		if l.identity && x.Identity != nil && x.Identity.UserKey != (limit.Key{}) {
-			u.Group = x.Identity.UserKey.Group()
+		if l.identity && x.Identity != nil && x.Identity.User != "" {
+			u.Group = x.Identity.UserKey().Group()
 		}
 	}
 	for i := range x.Uses {
@@ -87,7 +87,8 @@ func (p *part) append(text []byte, x *gate.Exchange, group string) []byte {
 	switch p.kind {
 	case perIdentity:
 		text = limit.AppendPart(text, "identity")
-		return limit.AppendPart(text, id.UserKey[:])
+		key := id.UserKey()
+		return limit.AppendPart(text, key[:])
 	case perApplication:
 		value = id.Application
 	case perGroup:

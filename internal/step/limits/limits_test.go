@@ -58,7 +58,7 @@ func identity(tb testing.TB, user, payload string) *gate.Identity {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &gate.Identity{User: user, UserKey: gate.NewUserKey("https://id.example.com", user, false), Claims: set}
+	return &gate.Identity{Issuer: "https://id.example.com", User: user, Claims: set}
 }
 
 func reasonOf(err error) gate.Reason {
