@@ -328,7 +328,7 @@ func (c *call) read(p []byte, limit time.Duration, forHead bool) (int, error) {
 		default:
 			return 0, errStalled
 		}
-		if c.client != nil {
+		if c.client != nil || c.asks { // a server's close between the last look at the link and the write that Ask waits after is seen by the next read only
 			wait = min(wait, gonePoll)
 		}
 		if err := c.link.limitRead(c.now, wait); err != nil {
