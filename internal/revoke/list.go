@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"strings"
 	"time"
 
@@ -59,8 +58,10 @@ func (r *Revocation) entry() entry {
 	return entry{max(r.IssuedBefore.Unix(), 1)}
 }
 
-// covers reports whether what was issued in a Unix second is taken back.
-func (e entry) covers(issued int64) bool { return e.issuedBefore == 0 || issued <= e.issuedBefore }
+// covers reports whether what was issued at a moment is taken back, compared in whole seconds. What does not say when it was issued always is.
+func (e entry) covers(issued time.Time) bool {
+	return e.issuedBefore == 0 || issued.IsZero() || issued.Unix() <= e.issuedBefore
+}
 
 // List is the revocations in force, the same at every gateway that shares the store, at most a second old. Before it is known, it refuses every token. It is safe for concurrent use.
 type List struct {
@@ -93,7 +94,7 @@ func (l *List) Len() int { return l.mirror.Len() }
 // Generation changes with every revocation; it is 0 until the list is known.
 func (l *List) Generation() uint64 { return l.mirror.Generation() }
 
-// Check refuses an identity whose token was taken back at the moment now. The error is a *gate.Denial. generation is what the answer holds for: as long as [List.Generation] returns the same, an identity that
+// Check refuses an identity whose token, or credential, was taken back at the moment now. The error is a *gate.Denial. generation is what the answer holds for: as long as [List.Generation] returns the same, an identity that
 // passed need not be checked again.
 func (l *List) Check(id *gate.Identity, now time.Time) (generation uint64, err error) {
 	generation = l.mirror.Generation() // before looking: an addition meanwhile makes the answer old, not wrong
@@ -103,29 +104,25 @@ func (l *List) Check(id *gate.Identity, now time.Time) (generation uint64, err e
 	if l.mirror.Len() == 0 {
 		return generation, nil
 	}
-	issued := issuedAt(id)
 	for _, kind := range kinds {
-		value := kind.value(id)
-		if value == "" {
-			continue
-		}
-		for _, issuer := range [...]string{id.Issuer, AnyIssuer} {
-			if e, found := l.mirror.Get(nameOf(kind, issuer, value), now); found && e.covers(issued) {
-				return generation, &gate.Denial{Reason: gate.ReasonRevoked, Expected: "a token that is not revoked", Got: "revoked by " + string(kind)}
-			}
+		if l.names(kind, kind.value(id), id, now, id.Issuer, AnyIssuer) || kind == Key && l.names(kind, id.Credential, id, now, "", id.Issuer, AnyIssuer) {
+			return generation, &gate.Denial{Reason: gate.ReasonRevoked, Expected: "a token that is not revoked", Got: "revoked by " + string(kind)}
 		}
 	}
 	return generation, nil
 }
 
-// issuedAt is iat in whole seconds; the far past if it is missing, so that every revocation covers the token.
-func issuedAt(id *gate.Identity) int64 {
-	if id.Claims != nil {
-		if at, err := id.Claims.Get("iat").NumericDate(); err == nil {
-			return at.Unix()
+// names reports whether a revocation of a kind and one of the issuers names a value, and covers what the identity has.
+func (l *List) names(kind Kind, value string, id *gate.Identity, now time.Time, issuers ...string) bool {
+	if value == "" {
+		return false
+	}
+	for _, issuer := range issuers {
+		if e, found := l.mirror.Get(nameOf(kind, issuer, value), now); found && e.covers(id.Issued) {
+			return true
 		}
 	}
-	return math.MinInt64
+	return false
 }
 
 // Add puts a revocation in force: here at once, at other gateways within a second. It replaces one that names the same. The error is of [Revocation.Check], ErrFull, or the store's; nothing has changed then.

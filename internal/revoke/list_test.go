@@ -93,6 +93,45 @@ func TestCheckWithoutTime(t *testing.T) {
 	}
 }
 
+// TestCheckCredentials: an API key and an individual key are taken back by the ID that the gateway gave them, whatever their tokens say of an issuer and a key.
+func TestCheckCredentials(t *testing.T) {
+	created := time.Unix(1795435200, 0)
+	apiKey := &gate.Identity{Subject: "alice", Credential: "c-1", Issued: created}
+	individual := &gate.Identity{Issuer: "https://made-up.example", Subject: "alice", KeyID: "c-1", Credential: "c-1", Issued: created}
+	for _, test := range []struct {
+		name string
+		id   *gate.Identity
+		r    Revocation
+		want bool
+	}{
+		{"API key", apiKey, Revocation{Kind: Key, Value: "c-1"}, true},
+		{"API key, any issuer", apiKey, Revocation{Kind: Key, Issuer: AnyIssuer, Value: "c-1"}, true},
+		{"API key, an issuer's key of that name", apiKey, Revocation{Kind: Key, Issuer: "https://id.example", Value: "c-1"}, false},
+		{"API key, another", apiKey, Revocation{Kind: Key, Value: "c-2"}, false},
+		{"API key as a token", apiKey, Revocation{Kind: Token, Value: "c-1"}, false},
+		{"API key made before", apiKey, Revocation{Kind: Key, Value: "c-1", IssuedBefore: created}, true},
+		{"API key made after", apiKey, Revocation{Kind: Key, Value: "c-1", IssuedBefore: created.Add(-time.Second)}, false},
+		{"API keys of an owner", apiKey, Revocation{Kind: Subject, Value: "alice"}, true},
+		{"individual key", individual, Revocation{Kind: Key, Value: "c-1"}, true},
+		{"individual key, any issuer", individual, Revocation{Kind: Key, Issuer: AnyIssuer, Value: "c-1"}, true},
+		{"individual key, its issuer", individual, Revocation{Kind: Key, Issuer: "https://made-up.example", Value: "c-1"}, true},
+		{"individual key, another", individual, Revocation{Kind: Key, Value: "c-2"}, false},
+		{"token of no credential", &gate.Identity{Issuer: "https://id.example", KeyID: "c-1"}, Revocation{Kind: Key, Value: "c-1"}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := memory.New(0)
+			defer s.Close()
+			l := open(t, s)
+			if err := l.Add(t.Context(), test.r, now); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.Check(test.id, now); (err != nil) != test.want || err != nil && gate.AsDenial(err).Reason != gate.ReasonRevoked {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
 // TestOtherGateways: what one gateway takes back is in force at the others that share the store within a second, and after a restart.
 func TestOtherGateways(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

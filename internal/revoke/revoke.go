@@ -25,7 +25,8 @@ const (
 	Session Kind = "session"
 	// Client is everything that a client got: one of the claims that the provider's identity settings name, usually client_id (RFC 8693 section 4.3).
 	Client Kind = "client"
-	// Key is everything that a key has signed: the header parameter kid (RFC 7515 section 4.1.4).
+	// Key is everything that a key has signed: the header parameter kid (RFC 7515 section 4.1.4). It is also an API key or the credential of an individual key, by the ID that the gateway knows it by; these have no
+	// issuer, whatever their tokens claim.
 	Key Kind = "key"
 )
 
@@ -40,9 +41,10 @@ type Revocation struct {
 	// Kind and Value say which tokens; Value is compared exactly.
 	Kind  Kind   `json:"kind"`
 	Value string `json:"value"`
-	// Issuer is the iss claim of the tokens, "" for tokens without one, or AnyIssuer: names mean something only together with their issuer (RFC 7519 section 4.1.2).
+	// Issuer is the iss claim of the tokens, "" for API keys, credentials and tokens without one, or AnyIssuer: names mean something only together with their issuer (RFC 7519 section 4.1.2).
 	Issuer string `json:"issuer"`
 	// IssuedBefore, if set, takes back only what was issued before that moment. Both are compared as whole seconds, in which iat is usually written, and a token of the same second counts as issued before, as does one without iat.
+	// An API key is issued when it is made. Who signs his tokens himself writes their iat as he likes.
 	IssuedBefore time.Time `json:"issued_before,omitzero"`
 	// Expires is when the revocation may be forgotten, because no token that it names is valid any more; zero: never.
 	Expires time.Time `json:"expires,omitzero"`

@@ -19,6 +19,9 @@ func identity(t *testing.T, payload string) *gate.Identity {
 	}
 	id := &gate.Identity{Claims: set, KeyID: "key-1", ClientID: text(set, "client_id")}
 	id.Issuer, id.Subject = text(set, "iss"), text(set, "sub")
+	if at, err := set.Get("iat").NumericDate(); err == nil {
+		id.Issued = at
+	}
 	return id
 }
 
