@@ -53,13 +53,16 @@ listeners: [{name: web, address: "127.0.0.1:0"}]
 admin: {address: "127.0.0.1:0"}
 providers: [{name: id, issuer: "https://id.example.com", jwksFile: jwks.json, algorithms: [ES256], audiences: [tickets]}]
 upstreams: [{name: up, servers: [{url: "` + upstream.URL + `"}]}]
-apis: [{name: all, match: PathPrefix(` + "`/`" + `), upstream: up, auth: {jwt: {providers: [id]}}}]
+apis:
+  - {name: all, match: PathPrefix(` + "`/`" + `), upstream: up, auth: {jwt: {providers: [id]}}}
+  - {name: tried, match: PathPrefix(` + "`/tried`" + `), upstream: up, auth: {anonymous: true}, limits: [{name: tried, dryRun: true, rate: {limit: 0}}]}
 `
 	gateway := serve(t, config, text, io.Discard)
 	defer gateway.Stop(context.Background())
-	get(t, "http://"+gateway.Addrs()["web"].String()+"/") // APIs have series once they have had requests
+	get(t, "http://"+gateway.Addrs()["web"].String()+"/tried") // APIs have series once they have had requests
+	get(t, "http://"+gateway.Addrs()["web"].String()+"/")
 	for begin := time.Now(); time.Since(begin) < patience; time.Sleep(10 * time.Millisecond) {
-		if text := get(t, "http://"+gateway.AdminAddr().String()+"/metrics"); strings.Contains(text, `jotgate_requests_total{api="all"`) {
+		if text := get(t, "http://"+gateway.AdminAddr().String()+"/metrics"); strings.Contains(text, `jotgate_requests_total{api="all"`) && strings.Contains(text, `jotgate_requests_total{api="tried"`) {
 			return parseMetrics(text)
 		}
 	}
