@@ -59,7 +59,7 @@ const (
 	ReasonAPIKeySuspended     Reason = "api_key_suspended" //nolint:gosec // a code, no key
 	ReasonAPIKeyExpired       Reason = "api_key_expired"
 	ReasonAPIKeyElsewhere     Reason = "api_key_for_other_apis" //nolint:gosec // a code, no key
-	ReasonCredentialSuspended Reason = "credential_suspended"
+	ReasonCredentialSuspended Reason = "credential_suspended" //nolint:gosec // a code, no secret
 	ReasonCredentialExpired   Reason = "credential_expired"
 	ReasonRevoked             Reason = "token_revoked"
 	ReasonRevocationsUnknown  Reason = "revocations_unknown"
