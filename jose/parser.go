@@ -77,9 +77,9 @@ func (p *Parser) find(encoded string) *knownHeader {
 	return nil
 }
 
-// remember keeps the header of a verified message, if p is not nil.
+// remember keeps the header of a verified message, if p is not nil and has read it itself.
 func (p *Parser) remember(m *Message) {
-	if p == nil || len(m.encoded) > maxStoredHeader {
+	if p == nil || m.parser != p || len(m.encoded) > maxStoredHeader {
 		return
 	}
 	t := p.table.Load()

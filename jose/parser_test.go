@@ -239,3 +239,25 @@ func BenchmarkParser(b *testing.B) {
 		}
 	}
 }
+
+// TestParserRemembersWhatItRead: a message whose header was remembered already, or that another has read, teaches a parser nothing.
+func TestParserRemembersWhatItRead(t *testing.T) {
+	p, m := NewParser(Limits{}), new(Message)
+	token := unsigned(`{"alg":"ES256"}`)
+	for range 2 {
+		if err := p.Parse(token, m); err != nil {
+			t.Fatal(err)
+		}
+		p.remember(m)
+	}
+	if p.find("") != nil {
+		t.Error("the empty header is remembered")
+	}
+	if err := NewParser(Limits{}).Parse(unsigned(`{"alg":"HS256"}`), m); err != nil {
+		t.Fatal(err)
+	}
+	p.remember(m)
+	if p.find(string(m.encoded)) != nil {
+		t.Error("the header that another parser read is remembered")
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 const (
@@ -70,6 +72,8 @@ func (r *Resolver) resolve(reference string, start int) (value, file string, err
 	switch {
 	case !ok || !isScheme(scheme):
 		return "", "", fmt.Errorf("the reference at byte %d has no scheme; write ${env:NAME} or ${file:PATH}, or %s for a literal %s", start+1, escape, open)
+	case strings.ContainsFunc(name, func(c rune) bool { return unicode.IsControl(c) || c == utf8.RuneError }): // errors repeat the name, on terminals and in logs
+		return "", "", fmt.Errorf("the reference at byte %d has control characters in it, or bytes that are no UTF-8", start+1)
 	case scheme == "env":
 		value, err = r.variable(name)
 		return value, "", err

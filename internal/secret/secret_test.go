@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -74,6 +75,8 @@ func TestExpandErrors(t *testing.T) {
 		name, text, want string
 		files            []string
 	}{
+		{"line break in a name", "${env:UN\nSET}", "the reference at byte 1 has control characters in it, or bytes that are no UTF-8", nil},
+		{"line break in a path", "a${file:x\n}", "the reference at byte 2 has control characters in it, or bytes that are no UTF-8", nil},
 		{"unset variable", "hunter2${env:UNSET}", "${env:UNSET}: the environment variable is not set", nil},
 		{"after a value", "${env:SET}${env:UNSET}", "${env:UNSET}: the environment variable is not set", nil},
 		{"no variable", "${env:}", "${env:} names no variable", nil},
@@ -121,6 +124,9 @@ func FuzzExpand(f *testing.F) {
 			t.Errorf("%q escaped became %q, %v, %v", s, escaped, files, err)
 		}
 		got, _, err := r.Expand(s)
+		if err != nil && strings.ContainsFunc(err.Error(), unicode.IsControl) {
+			t.Errorf("control characters in %q", err)
+		}
 		if err == nil && !strings.Contains(s, "${") && got != s {
 			t.Errorf("%q became %q", s, got)
 		}
