@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"internal/dialect/native": {"internal/gate", "internal/predicate"},
 	"internal/source/file":    {"internal/gate", "internal/secret", "internal/dialect/*"},
 	"internal/source/api":     {"internal/gate", "internal/store", "internal/dialect/native"},
-	"internal/manage":         {"internal/gate", "internal/limit", "internal/store", "internal/apikey", "internal/revoke", "internal/usage", "internal/source/api", "internal/dialect/native"},
+	"internal/manage":         {"internal/gate", "internal/limit", "internal/store", "internal/apikey", "internal/credential", "internal/revoke", "internal/usage", "internal/source/api", "internal/dialect/native"},
 	"internal/admin":          {"internal/gate"},
 	"internal/server":         {"internal/gate", "internal/h1", "internal/rawconn"},
 	"internal/app":            {"internal/*"},

@@ -224,7 +224,7 @@ func (a *App) openState(ctx context.Context, config *gate.Config) error {
 	}
 	a.state = opened
 	a.manage.Store(manage.New(manage.Options{
-		Log: a.log, Nouns: opened.nouns, Keys: opened.keys, Revocations: opened.revocations, Sessions: sessions{a}, Counters: opened.counters, Store: opened.store, Now: time.Now,
+		Log: a.log, Nouns: opened.nouns, Keys: opened.keys, Credentials: opened.credentials, Revocations: opened.revocations, Sessions: sessions{a}, Counters: opened.counters, Store: opened.store, Now: time.Now,
 	}))
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/jotgate/jotgate/internal/apikey"
+	"github.com/jotgate/jotgate/internal/credential"
 	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/revoke"
 	"github.com/jotgate/jotgate/internal/source/api"
@@ -65,9 +66,9 @@ func (a *API) failWith(w http.ResponseWriter, r *http.Request, what string, err 
 		fail(w, problem{Status: http.StatusUnprocessableEntity, Detail: err.Error()})
 	case errors.Is(err, store.ErrConflict):
 		fail(w, problem{Status: http.StatusPreconditionFailed, Detail: "it has been changed meanwhile; read it again and send its ETag as If-Match"})
-	case errors.Is(err, api.ErrConfigured), errors.Is(err, apikey.ErrExists):
+	case errors.Is(err, api.ErrConfigured), errors.Is(err, apikey.ErrExists), errors.Is(err, credential.ErrExists):
 		fail(w, problem{Status: http.StatusConflict, Detail: err.Error()})
-	case errors.Is(err, apikey.ErrFull), errors.Is(err, revoke.ErrFull), errors.Is(err, store.ErrFull):
+	case errors.Is(err, apikey.ErrFull), errors.Is(err, credential.ErrFull), errors.Is(err, revoke.ErrFull), errors.Is(err, store.ErrFull):
 		fail(w, problem{Status: http.StatusInsufficientStorage, Detail: err.Error()})
 	default:
 		a.options.Log.Error("management request failed", "method", r.Method, "path", r.URL.Path, "error", err)

@@ -46,6 +46,7 @@ store: STORE
 usage: {aggregate: true}
 providers:
   - {name: idp, issuer: "https://id.example.com", secret: "a secret of more than thirty-two bytes", audiences: [tickets], algorithms: [HS256]}
+  - {name: partners, issuer: "https://partners.example.com", individual: {}, audiences: [tickets], algorithms: [HS256]}
 upstreams: [{name: up, servers: [{url: "UPSTREAM"}]}]
 plans: [{name: fixed}]
 policies: [{name: unlimited, access: [{api: tickets}]}, {name: counted, access: [{api: tickets}], quota: {limit: 3, period: 1h}}]
@@ -59,7 +60,7 @@ apis:
   - name: orders
     match: PathPrefix(` + "`/orders`" + `)
     upstream: up
-    auth: {access: [groups], apiKey: {}, jwt: {providers: [idp]}}
+    auth: {access: [groups], apiKey: {}, jwt: {providers: [idp, partners]}}
 `
 
 // logs is a log that is read while it is written.
@@ -290,7 +291,13 @@ func (g *gateway) wantCall(status int, contains, path, header string) {
 // bearer is the header line with a token of the provider.
 func bearer(t *testing.T, claims map[string]any) string {
 	t.Helper()
-	key, err := jose.NewSecretSigningKey([]byte(tokenSecret), jose.SecretOptions{Algorithm: jose.HS256})
+	return signed(t, tokenSecret, claims)
+}
+
+// signed is the header line with a token that is signed with a secret.
+func signed(t *testing.T, secret string, claims map[string]any) string {
+	t.Helper()
+	key, err := jose.NewSecretSigningKey([]byte(secret), jose.SecretOptions{Algorithm: jose.HS256})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,6 +93,43 @@ func TestEndedKeysCanBeSuspended(t *testing.T) {
 	g.wantCall(200, "ok", "/tickets", "X-Api-Key: "+secret)
 }
 
+func TestLifeOfCredentials(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	const first, second = "the first secret of a partner, long enough", "the second secret of a partner, long enough"
+	g.secrets = append(g.secrets, first, second)
+	g.want(201, "", "PUT", "/v1/access/partners", `{"name": "partners", "groups": ["partners"], "apis": ["orders"]}`)
+	token := signed(t, first, map[string]any{"iss": "https://partners.example.com", "sub": "acme/1"})
+	g.wantCall(401, "", "/orders", token)
+	g.want(400, "id", "POST", "/v1/credentials", `{"name": "Acme", "secret": "`+first+`"}`)
+	g.want(400, "secret", "POST", "/v1/credentials", `{"id": "acme/1", "name": "Acme", "secret": "short"}`)
+	g.want(400, "secret", "POST", "/v1/credentials", `{"id": "acme/1", "name": "Acme"}`)
+	g.want(400, "public_key", "POST", "/v1/credentials", `{"id": "acme/1", "name": "Acme", "public_key": "none"}`)
+	made := g.want(201, `"subject":"acme/1"`, "POST", "/v1/credentials", `{"id": "acme/1", "name": "Acme", "groups": ["partners"], "secret": "`+first+`"}`)
+	path, tag := made.header.Get("Location"), made.header.Get("ETag")
+	g.want(409, "", "POST", "/v1/credentials", `{"id": "acme/1", "name": "Acme", "secret": "`+first+`"}`)
+	g.wantCall(200, "ok", "/orders", token)
+	for _, a := range []answer{made, g.want(200, "acme/1", "GET", path, ""), g.want(200, "acme/1", "GET", "/v1/credentials", "")} {
+		if strings.Contains(a.body, "secret") {
+			t.Errorf("a secret is shown: %s", a.body)
+		}
+	}
+	g.want(304, "", "GET", path, "", "If-None-Match: "+tag)
+	g.want(400, "ID", "PUT", path, `{"id": "other", "name": "Acme"}`)
+	changed := g.want(200, `"suspended":true`, "PUT", path, `{"name": "Acme", "groups": ["partners"], "suspended": true}`, "If-Match: "+tag)
+	g.wantCall(403, "credential_suspended", "/orders", token)
+	g.want(412, "", "PUT", path, `{"name": "Acme"}`, "If-Match: "+tag)
+	g.want(200, "", "PUT", path, `{"name": "Acme", "groups": ["partners"], "secret": "`+second+`"}`, "If-Match: "+changed.header.Get("ETag"))
+	g.wantCall(401, "signature_invalid", "/orders", token)
+	g.wantCall(200, "ok", "/orders", signed(t, second, map[string]any{"iss": "https://partners.example.com", "sub": "acme/1"}))
+	g.want(412, "", "DELETE", path, "", "If-Match: "+tag)
+	g.want(204, "", "DELETE", path, "")
+	g.want(404, "", "GET", path, "")
+	g.want(404, "", "PUT", path, `{"name": "Acme"}`)
+	g.want(404, "", "DELETE", path, "")
+	g.want(404, "", "GET", "/v1/credentials/a%00", "")
+}
+
 func TestLifeOfRevocations(t *testing.T) {
 	t.Parallel()
 	g := start(t)

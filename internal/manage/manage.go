@@ -1,4 +1,4 @@
-// Package manage is the management API: policies, plans, access rules, applications, subscriptions, API keys, revocations, sessions and usage over HTTP, for operators and their
+// Package manage is the management API: policies, plans, access rules, applications, subscriptions, API keys, credentials, revocations, sessions and usage over HTTP, for operators and their
 // programs. The contract is the OpenAPI document that it serves.
 package manage
 
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jotgate/jotgate/internal/apikey"
+	"github.com/jotgate/jotgate/internal/credential"
 	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/limit"
 	"github.com/jotgate/jotgate/internal/revoke"
@@ -43,6 +44,7 @@ type Options struct {
 	Log         *slog.Logger
 	Nouns       *api.Nouns
 	Keys        *apikey.Directory
+	Credentials *credential.Directory
 	Revocations *revoke.List
 	Sessions    Sessions
 	Counters    limit.Counters

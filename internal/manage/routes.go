@@ -25,7 +25,7 @@ type route struct {
 func (a *API) routes() []route {
 	return slices.Concat(
 		[]route{{http.MethodGet, documentPath, nil, document}},
-		a.nounRoutes(), a.keyRoutes(), a.revocationRoutes(), a.sessionRoutes(), a.usageRoutes(),
+		a.nounRoutes(), a.keyRoutes(), a.credentialRoutes(), a.revocationRoutes(), a.sessionRoutes(), a.usageRoutes(),
 	)
 }
 
