@@ -59,8 +59,8 @@ const (
 	ReasonAPIKeySuspended     Reason = "api_key_suspended" //nolint:gosec // a code, no key
 	ReasonAPIKeyExpired       Reason = "api_key_expired"
 	ReasonAPIKeyElsewhere     Reason = "api_key_for_other_apis" //nolint:gosec // a code, no key
-	ReasonCredentialSuspended Reason = "credential_suspended" //nolint:gosec // a code, no secret
-	ReasonCredentialExpired   Reason = "credential_expired"
+	ReasonCredentialSuspended Reason = "credential_suspended"   //nolint:gosec // a code, no secret
+	ReasonCredentialExpired   Reason = "credential_expired"     //nolint:gosec // a code, no secret
 	ReasonRevoked             Reason = "token_revoked"
 	ReasonRevocationsUnknown  Reason = "revocations_unknown"
 	ReasonClaimMissing        Reason = "claim_missing"
