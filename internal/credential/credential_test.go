@@ -101,6 +101,30 @@ func TestLife(t *testing.T) {
 	}
 }
 
+// That a credential has ended is no reason to leave it as it is; its end may be moved, but not to the past.
+func TestEndedCanBeChanged(t *testing.T) {
+	s := memory.New(0)
+	defer s.Close()
+	d, now := open(t, s, discard()), time.Now()
+	made, err := d.Create(t.Context(), Credential{ID: "brief", Name: "n", Expires: now.Add(time.Hour)}, secret, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later, changed := now.Add(2*time.Hour), *made
+	changed.Suspended = true
+	if after, err := d.Update(t.Context(), made.ID, changed, "", store.Always(), later); err != nil || !after.Suspended {
+		t.Errorf("%+v, %v", after, err)
+	}
+	changed.Expires = now.Add(90 * time.Minute)
+	if _, err := d.Update(t.Context(), made.ID, changed, "", store.Always(), later); err == nil || !strings.Contains(err.Error(), "past") {
+		t.Errorf("moved to another moment of the past: %v", err)
+	}
+	changed.Expires = later.Add(time.Hour)
+	if after, err := d.Update(t.Context(), made.ID, changed, "", store.Always(), later); err != nil || !after.Expires.Equal(changed.Expires) {
+		t.Errorf("%+v, %v", after, err)
+	}
+}
+
 func TestCheckNew(t *testing.T) {
 	now := time.Now()
 	for _, test := range []struct {

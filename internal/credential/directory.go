@@ -132,6 +132,9 @@ func (d *Directory) Update(ctx context.Context, id string, c Credential, secret 
 	case secret != "" && c.PublicKey == old.PublicKey:
 		c.PublicKey = ""
 	}
+	if c.Expires.Equal(old.Expires) {
+		now = old.Created // what has ended may be changed in other ways, for example be suspended
+	}
 	if err := CheckNew(&c, secret, now); err != nil {
 		return nil, err
 	}
