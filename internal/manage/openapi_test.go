@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -171,6 +172,7 @@ type contract struct {
 		Parameters []object `json:"parameters"`
 		Responses  object   `json:"responses"`
 	} `json:"paths"`
+	mu       sync.Mutex // guards compiler
 	compiler *jsonschema.Compiler
 }
 
@@ -212,7 +214,9 @@ func readContract(t *testing.T) *contract {
 
 // check validates an answer, or a body that was sent, against a place of the document.
 func (c *contract) check(place string, body []byte) error {
+	c.mu.Lock()
 	schema, err := c.compiler.Compile("https://jotgate.invalid/openapi.json#" + place)
+	c.mu.Unlock()
 	if err != nil {
 		return err
 	}
