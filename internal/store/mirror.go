@@ -27,6 +27,7 @@ type Mirror[K comparable, V any] struct {
 	log     *slog.Logger
 	changed chan struct{} // has room for one: something changed since it was last received from
 
+	reading sync.Mutex // held while everything is read
 	mu      sync.RWMutex
 	entries map[K]mirrored[V]
 	// meanwhile is what changed since a reading of everything began, nil for what is gone; nil when nothing is being read.
@@ -185,8 +186,13 @@ func pause(ctx context.Context) {
 	}
 }
 
+// Refresh reads everything now, for an owner who must not go by what is up to a second old. The error is the store's; what was known stays then.
+func (m *Mirror[K, V]) Refresh(ctx context.Context) error { return m.load(ctx) }
+
 // load reads everything. What is changed meanwhile is told by the watch, which began before, and counts more than what was read.
 func (m *Mirror[K, V]) load(ctx context.Context) error {
+	m.reading.Lock()
+	defer m.reading.Unlock()
 	m.mu.Lock()
 	m.meanwhile = make(map[K]*mirrored[V])
 	m.mu.Unlock()
@@ -257,11 +263,13 @@ func (m *Mirror[K, V]) put(key K, e mirrored[V]) {
 func (m *Mirror[K, V]) drop(key K) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.entries, key)
 	if m.meanwhile != nil {
 		m.meanwhile[key] = nil
 	}
-	m.bump()
+	if _, found := m.entries[key]; found {
+		delete(m.entries, key)
+		m.bump()
+	}
 }
 
 // bump tells of a change. A mirror that was never loaded stays unknown.

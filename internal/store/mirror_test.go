@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,4 +146,36 @@ func TestMirrorWaitsForTheStore(t *testing.T) {
 			t.Fatalf("%v: generation %d, %d entries", err, m.Generation(), m.Len())
 		}
 	})
+}
+
+// TestMirrorRefresh: what was written elsewhere is known after a refresh, without waiting to be told; several at once do not lose what they are told meanwhile.
+func TestMirrorRefresh(t *testing.T) {
+	s := memory.New(0)
+	defer s.Close()
+	m := store.OpenMirror(s, "things/", quiet(), after("things/"), text)
+	defer m.Close()
+	if err := m.WaitLoaded(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for i := range 20 {
+		group.Go(func() {
+			key := fmt.Sprintf("things/%d", i)
+			if _, err := s.Put(t.Context(), key, []byte("x"), 0, store.Always()); err != nil {
+				t.Error(err)
+			}
+			if err := m.Refresh(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if _, ok := m.Get(strings.TrimPrefix(key, "things/"), time.Now()); !ok {
+				t.Errorf("%s is not known", key)
+			}
+		})
+	}
+	group.Wait()
+	generation := m.Generation()
+	m.Dropped("things/that-never-were")
+	if m.Generation() != generation {
+		t.Error("nothing changed, and it is told")
+	}
 }

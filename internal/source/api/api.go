@@ -268,13 +268,20 @@ func (n *Nouns) Put(ctx context.Context, kind Kind, name string, text []byte, c 
 			return fmt.Errorf("storing it: %w", err)
 		}
 		noun.Version = item.Version
-		n.mirror.Took(item)
-		return nil
+		return n.refresh(ctx)
 	})
 	if err != nil {
 		return Noun{}, err
 	}
 	return noun, n.apply(ctx)
+}
+
+// refresh reads what is stored, after a change: it was checked against the store as it is, and must not be taken over with what this gateway knew of it a moment ago.
+func (n *Nouns) refresh(ctx context.Context) error {
+	if err := n.mirror.Refresh(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotInForce, err)
+	}
+	return nil
 }
 
 func (n *Nouns) apply(ctx context.Context) error {
@@ -329,8 +336,7 @@ func (n *Nouns) Delete(ctx context.Context, kind Kind, name string, c store.Cond
 		if err := n.options.Store.Delete(ctx, key, c); err != nil {
 			return fmt.Errorf("deleting it: %w", err)
 		}
-		n.mirror.Dropped(key)
-		return nil
+		return n.refresh(ctx)
 	})
 	if err != nil {
 		return err
