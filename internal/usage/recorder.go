@@ -40,8 +40,7 @@ type Options struct {
 // Recorder takes records. It is safe for concurrent use.
 type Recorder struct {
 	options Options
-	active  atomic.Bool
-	records chan Record
+	records atomic.Pointer[chan Record] // nil while nothing is recorded; its room is megabytes
 	dropped atomic.Uint64
 	// failed counts records that the store or a sink did not take.
 	failed atomic.Uint64
@@ -63,7 +62,7 @@ type settings struct {
 // NewRecorder returns a recorder that records nothing until it is configured. Close ends it.
 func NewRecorder(o Options) *Recorder {
 	ctx, stop := context.WithCancel(context.Background())
-	r := &Recorder{options: o, records: make(chan Record, backlog), settings: make(chan *settings), stop: stop, done: make(chan struct{})}
+	r := &Recorder{options: o, settings: make(chan *settings), stop: stop, done: make(chan struct{})}
 	go r.run(ctx)
 	return r
 }
@@ -111,11 +110,15 @@ func (p *Plan) Commit() {
 
 // Record takes the record of x, which took d. It keeps nothing of x, does not block, and allocates only if several policies applied.
 func (r *Recorder) Record(x *gate.Exchange, d time.Duration) {
-	if r == nil || !r.active.Load() {
+	if r == nil {
+		return
+	}
+	records := r.records.Load()
+	if records == nil {
 		return
 	}
 	select {
-	case r.records <- recordOf(x, d):
+	case *records <- recordOf(x, d):
 	default:
 		r.dropped.Add(1)
 	}
@@ -127,7 +130,7 @@ func (r *Recorder) Dropped() (overload, failed uint64) { return r.dropped.Load()
 // Close writes what waits, for as long as the store and the sinks take it, and ends the recorder. Records that come later are dropped.
 func (r *Recorder) Close() {
 	r.once.Do(func() {
-		r.active.Store(false)
+		r.records.Store(nil)
 		r.stop()
 	})
 	<-r.done
@@ -136,6 +139,7 @@ func (r *Recorder) Close() {
 // state is what the recorder's goroutine works on.
 type state struct {
 	recorder *Recorder
+	records  chan Record // nil until something is to be recorded
 	current  *settings
 	minutes  []*minute
 	batch    []Record
@@ -150,7 +154,7 @@ func (r *Recorder) run(ctx context.Context) {
 	defer send.Stop()
 	for {
 		select {
-		case record := <-r.records:
+		case record := <-s.records:
 			s.take(record)
 		case <-send.C:
 			s.send()
@@ -240,14 +244,21 @@ func (s *state) configure(next *settings) {
 		o.close()
 	}
 	s.current = next
-	s.recorder.active.Store(next.aggregate || len(next.sinks) > 0)
+	if next.aggregate || len(next.sinks) > 0 {
+		if s.records == nil {
+			s.records = make(chan Record, backlog)
+		}
+		s.recorder.records.Store(&s.records)
+	} else {
+		s.recorder.records.Store(nil)
+	}
 	close(next.taken)
 }
 
 func (s *state) finish() {
 	for more := true; more; {
 		select {
-		case r := <-s.recorder.records:
+		case r := <-s.records:
 			s.take(r)
 		default:
 			more = false
