@@ -141,6 +141,24 @@ func TestChangesOfCredentialsAtOnce(t *testing.T) {
 	}
 }
 
+// TestChangesOfKeysAtOnce: a suspension and a new name are both in force afterwards, whichever came first.
+func TestChangesOfKeysAtOnce(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	path, _, _ := g.makeKey(`{"name": "k"}`)
+	for round := range 20 {
+		name := fmt.Sprint("n", round)
+		var group sync.WaitGroup
+		group.Go(func() { g.want(200, "", "PUT", path, `{"name": `+quoted(name)+`, "suspended": true}`) })
+		group.Go(func() { g.want(200, `"suspended":true`, "POST", path+"/suspend", "") })
+		group.Wait()
+		if a := g.do("GET", path, ""); a.member(t, "name") != name || a.member(t, "suspended") != true {
+			t.Fatalf("round %d: %s", round, fmt.Sprint(a.body))
+		}
+		g.want(200, "", "POST", path+"/resume", "")
+	}
+}
+
 // TestRevokedCredentials: API keys and individual keys are taken back by their IDs.
 func TestRevokedCredentials(t *testing.T) {
 	t.Parallel()

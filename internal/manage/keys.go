@@ -1,10 +1,12 @@
 package manage
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/jotgate/jotgate/internal/apikey"
+	"github.com/jotgate/jotgate/internal/store"
 )
 
 // newKey is what is sent to make or change an API key.
@@ -142,20 +144,30 @@ func (a *API) updateKey(w http.ResponseWriter, r *http.Request, change func(*api
 		a.failWith(w, r, "", err)
 		return
 	}
-	k, err := a.options.Keys.Get(r.Context(), r.PathValue("id"))
-	if err != nil {
-		a.answerKey(w, r, nil, err)
-		return
+	_, conditional := c.Version()
+	for range updateTries {
+		var old, k *apikey.Key
+		if old, err = a.options.Keys.Get(r.Context(), r.PathValue("id")); err != nil {
+			break
+		}
+		if err = store.ErrConflict; !c.Allows(old.Version) {
+			break
+		}
+		changed, now := change(old), a.options.Now()
+		check := now
+		if changed.Expires.Equal(old.Expires) {
+			check = old.Created // what has ended may be suspended
+		}
+		if err := changed.Check(check); err != nil {
+			a.failWith(w, r, "", badRequest("%w", err))
+			return
+		}
+		// At the version that was read: changes that come at once never undo each other.
+		k, err = a.options.Keys.Update(r.Context(), old.ID, changed, store.IfVersion(old.Version), now)
+		if err == nil || conditional || !errors.Is(err, store.ErrConflict) {
+			a.answerKey(w, r, k, err)
+			return
+		}
 	}
-	changed, now := change(k), a.options.Now()
-	check := now
-	if changed.Expires.Equal(k.Expires) {
-		check = k.Created // what has ended may be suspended
-	}
-	if err := changed.Check(check); err != nil {
-		a.failWith(w, r, "", badRequest("%w", err))
-		return
-	}
-	k, err = a.options.Keys.Update(r.Context(), k.ID, changed, c, now)
-	a.answerKey(w, r, k, err)
+	a.answerKey(w, r, nil, err)
 }
