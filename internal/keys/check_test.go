@@ -208,12 +208,19 @@ func TestCheck(t *testing.T) {
 }
 
 func TestCheckUnreadableFile(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("root can read every file")
-	}
-	path := filepath.Join(t.TempDir(), "keys")
-	write(t, path, []byte(setOf(t, "a")), 0)
-	if err := Check(&gate.Provider{JWKSFile: path, Algorithms: []string{"ES256"}}).Err(); err == nil || !strings.Contains(err.Error(), "permission denied") {
-		t.Error(err)
+	closed := filepath.Join(t.TempDir(), "keys")
+	write(t, closed, []byte(setOf(t, "a")), 0)
+	for _, test := range []struct{ name, path, want string }{
+		{"folder", t.TempDir(), "not a regular file"},
+		{"no permission", closed, "permission denied"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.path == closed && os.Geteuid() == 0 {
+				t.Skip("root can read every file")
+			}
+			if err := Check(&gate.Provider{JWKSFile: test.path, Algorithms: []string{"ES256"}}).Err(); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Error(err)
+			}
+		})
 	}
 }
