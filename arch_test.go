@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"internal/store/*":        {"internal/store", "internal/limit"},
 	"internal/gate":           {"internal/claims", "internal/limit"},
 	"internal/apikey":         {"internal/gate", "internal/store"},
-	"internal/credential":     {"jose", "internal/store"},
+	"internal/credential":     {"jose", "internal/gate", "internal/store"},
 	"internal/usage":          {"internal/gate", "internal/store"},
 	"internal/revoke":         {"internal/claims", "internal/gate", "internal/store"},
 	"internal/policy":         {"internal/claims", "internal/predicate", "internal/gate", "internal/limit", "internal/match"},

@@ -9,9 +9,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
+	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/store"
 )
 
@@ -56,7 +56,7 @@ func (k *Key) Check(now time.Time) error {
 		return errors.New("name: is missing")
 	}
 	for _, t := range []struct{ name, value string }{{"name", k.Name}, {"owner", k.Owner}, {"application", k.Application}} {
-		if err := checkText(t.value); err != nil {
+		if err := gate.CheckText(t.value, maxText); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 	}
@@ -64,30 +64,12 @@ func (k *Key) Check(now time.Time) error {
 		name   string
 		values []string
 	}{{"groups", k.Groups}, {"policies", k.Policies}, {"apis", k.APIs}} {
-		if len(l.values) > maxList {
-			return fmt.Errorf("%s: more than %d", l.name, maxList)
-		}
-		for i, value := range l.values {
-			if value == "" {
-				return fmt.Errorf("%s[%d]: is empty", l.name, i)
-			}
-			if err := checkText(value); err != nil {
-				return fmt.Errorf("%s[%d]: %w", l.name, i, err)
-			}
+		if err := gate.CheckTexts(l.values, maxList, maxText); err != nil {
+			return fmt.Errorf("%s%w", l.name, err)
 		}
 	}
 	if !k.Expires.IsZero() && !k.Expires.After(now) {
 		return errors.New("expires: is in the past")
-	}
-	return nil
-}
-
-func checkText(s string) error {
-	switch {
-	case len(s) > maxText:
-		return fmt.Errorf("longer than %d bytes", maxText)
-	case strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\uFFFD' }):
-		return errors.New("holds control characters or is not UTF-8")
 	}
 	return nil
 }

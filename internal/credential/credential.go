@@ -6,10 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/store"
 	"github.com/jotgate/jotgate/jose"
 )
@@ -62,7 +61,7 @@ func (c *Credential) Check(now time.Time) error {
 		if t.required && t.value == "" {
 			return fmt.Errorf("%s: is missing", t.name)
 		}
-		if err := checkText(t.value); err != nil {
+		if err := gate.CheckText(t.value, maxText); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 	}
@@ -70,30 +69,12 @@ func (c *Credential) Check(now time.Time) error {
 		name   string
 		values []string
 	}{{"groups", c.Groups}, {"policies", c.Policies}} {
-		if len(l.values) > maxList {
-			return fmt.Errorf("%s: more than %d", l.name, maxList)
-		}
-		for i, value := range l.values {
-			if value == "" {
-				return fmt.Errorf("%s[%d]: is empty", l.name, i)
-			}
-			if err := checkText(value); err != nil {
-				return fmt.Errorf("%s[%d]: %w", l.name, i, err)
-			}
+		if err := gate.CheckTexts(l.values, maxList, maxText); err != nil {
+			return fmt.Errorf("%s%w", l.name, err)
 		}
 	}
 	if !c.Expires.IsZero() && !c.Expires.After(now) {
 		return errors.New("expires: is in the past")
-	}
-	return nil
-}
-
-func checkText(s string) error {
-	switch {
-	case len(s) > maxText:
-		return fmt.Errorf("longer than %d bytes", maxText)
-	case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError }):
-		return errors.New("holds control characters or is not UTF-8")
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jotgate/jotgate/internal/gate"
 	"github.com/jotgate/jotgate/internal/store"
 )
 
@@ -105,7 +106,7 @@ func (d *Directory) Get(ctx context.Context, id string) (*Credential, error) {
 }
 
 func (d *Directory) get(ctx context.Context, id string) (*record, error) {
-	if id == "" || checkText(id) != nil {
+	if id == "" || gate.CheckText(id, maxText) != nil {
 		return nil, store.ErrNotFound
 	}
 	item, err := d.store.Get(ctx, prefix+id)
@@ -143,7 +144,7 @@ func (d *Directory) Update(ctx context.Context, id string, c Credential, secret 
 
 // Delete ends a credential for good. The error is store.ErrNotFound, store.ErrConflict, or the store's.
 func (d *Directory) Delete(ctx context.Context, id string, condition store.Condition) error {
-	if id == "" || checkText(id) != nil {
+	if id == "" || gate.CheckText(id, maxText) != nil {
 		return store.ErrNotFound
 	}
 	if err := d.store.Delete(ctx, prefix+id, condition); err != nil {

@@ -70,11 +70,8 @@ func (r *Revocation) Check(now time.Time) error {
 		name, value string
 		limit       int
 	}{{"value", r.Value, maxText}, {"issuer", r.Issuer, maxText}, {"reason", r.Reason, maxReason}} {
-		switch {
-		case len(text.value) > text.limit:
-			return fmt.Errorf("%s: longer than %d bytes", text.name, text.limit)
-		case strings.ContainsFunc(text.value, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\uFFFD' }):
-			return fmt.Errorf("%s: holds control characters or is not UTF-8", text.name)
+		if err := gate.CheckText(text.value, text.limit); err != nil {
+			return fmt.Errorf("%s: %w", text.name, err)
 		}
 	}
 	switch {
